@@ -1,0 +1,1 @@
+"""Floor 2, in: sockets, clocks and queues around the venues."""

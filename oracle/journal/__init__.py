@@ -1,0 +1,1 @@
+"""Floor 2, durable: what is published was first written here."""

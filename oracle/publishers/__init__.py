@@ -1,0 +1,1 @@
+"""Floor 2, out: REST, WebSocket and metrics of what was written."""

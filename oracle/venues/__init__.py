@@ -1,0 +1,1 @@
+"""Floor 1: one file a venue. Bytes in, facts out."""
