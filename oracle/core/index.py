@@ -1,0 +1,175 @@
+"""How prices become an index: groups, outliers, readmission, the median, its trustworthiness (HK-1 section 3).
+
+One owner has one vote: a group's price is the median of its sources, the index the median of the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from oracle.core.maths import clamp, mad_band, median, median_sorted, median_without, quartile
+from oracle.core.params import IndexRules, SourceRules
+from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
+
+BPS = 10_000.0
+
+
+class Member(Struct, array_like=True):
+    """What an index remembers of one of its sources."""
+
+    verdict: Verdict = Verdict.NO_PRICE
+    rejected: bool = False
+    inside_since_ns: Nanos = 0
+    bid: float = 0.0
+    ask: float = 0.0
+    moved_ns: Nanos = 0
+    others_then: float = 0.0
+
+
+class Candidate(Struct, gc=False):
+    """One source as the index meets it: its converted price (0.0: none), and what is already against it."""
+
+    place: int
+    group: str
+    price: float
+    age_ns: int
+    verdict: Verdict | None
+    traded: bool
+    bid: float
+    ask: float
+
+
+class Cohort(Struct):
+    """The outcome of a beat's vote. `price` 0.0 and `groups` empty: nobody voted."""
+
+    price: float = 0.0
+    groups: list[float] = field(default_factory=list)
+    n_anchored: int = 0
+    oldest_ns: int = 0
+    confidence: float = 0.0
+    gap: float = 0.0
+    breakdown_groups: int = 0
+    cohort_split: bool = False
+
+    @property
+    def spread(self) -> float:
+        """The widest difference between two groups, as a share of the price."""
+        return (self.groups[-1] - self.groups[0]) / self.price if self.groups else 0.0
+
+
+def group_prices(members: Sequence[Candidate]) -> list[float]:
+    """The sorted prices of the groups: each the median of its own sources (I5)."""
+    by_group: dict[str, list[float]] = {}
+    for member in members:
+        by_group.setdefault(member.group, []).append(member.price)
+    return sorted([prices[0] if len(prices) == 1 else median(prices) for prices in by_group.values()])
+
+
+def judge_frozen(fresh: Sequence[Candidate], members: Sequence[Member], rules: SourceRules, at_ns: Nanos) -> None:
+    """Mark as FROZEN whoever's book stands while the others move (S6). Changes verdicts and memories."""
+    ordered = sorted([c.price for c in fresh])
+    alone = len(ordered) < 2
+    for c in fresh:
+        member = members[c.place]
+        others = 0.0 if alone else median_without(ordered, ordered.index(c.price))
+        if c.bid != member.bid or c.ask != member.ask or member.others_then == 0.0:
+            member.bid, member.ask, member.moved_ns, member.others_then = c.bid, c.ask, at_ns, others
+        elif at_ns - member.moved_ns > rules.frozen_ms * NANOS_PER_MS:
+            moved = abs(others / member.others_then - 1.0) if others else 0.0
+            if moved * BPS > rules.frozen_bps:
+                c.verdict = Verdict.FROZEN
+
+
+def judge_outliers(valid: Sequence[Candidate], members: Sequence[Member], rules: IndexRules, at_ns: Nanos) -> None:
+    """Reject whoever is too far from the median of all, and readmit whoever has long been near (I2 to I4).
+
+    The median is of all fresh valid sources, rejected ones included, so it does not depend on past rejections. With
+    fewer than three groups nobody new is rejected. Changes verdicts and memories.
+    """
+    ordered = group_prices(valid)
+    if not ordered:
+        return
+    centre = median_sorted(ordered)
+    judging = len(ordered) >= 3
+    low, high = rules.outlier_bps_min / BPS, rules.outlier_bps_max / BPS
+    band = clamp(mad_band(ordered, centre, rules.outlier_mad_factor), low, high) if judging else low
+    for c in valid:
+        member, distance = members[c.place], abs(c.price / centre - 1.0)
+        if judging and distance > band:
+            member.rejected, member.inside_since_ns = True, 0
+            c.verdict = Verdict.OUTLIER
+        elif member.rejected:
+            c.verdict = _readmit(member, judging and distance <= band * rules.readmit_band_share, rules, at_ns)
+
+
+def _readmit(member: Member, inside: bool, rules: IndexRules, at_ns: Nanos) -> Verdict | None:
+    """The verdict on a rejected source that is no outlier now: its time within the narrow band must be unbroken."""
+    if not inside:
+        member.inside_since_ns = 0
+        return Verdict.OUTLIER
+    if not member.inside_since_ns:
+        member.inside_since_ns = at_ns
+    if at_ns - member.inside_since_ns < rules.readmit_ms * NANOS_PER_MS:
+        return Verdict.READMITTING
+    member.rejected, member.inside_since_ns = False, 0
+    return None
+
+
+def judge_anchored(accepted: Sequence[Candidate], traded: int, rules: SourceRules) -> None:
+    """Mark as UNANCHORED whoever has not traded while enough peers did (S8). `traded`: sources that did."""
+    for c in accepted:
+        unanchored = not c.traded and traded >= rules.anchor_peers_min
+        c.verdict = Verdict.UNANCHORED if unanchored else Verdict.USED
+
+
+def vote(accepted: Sequence[Candidate], everyone: Sequence[Candidate], rules: IndexRules) -> Cohort:
+    """The index of the accepted sources (I5, I6) and whether those who are merely late would say otherwise (I7)."""
+    ordered = group_prices(accepted)
+    if not ordered:
+        return Cohort()
+    price = median_sorted(ordered)
+    wide = price if len(everyone) == len(accepted) else median_sorted(group_prices(everyone))
+    return Cohort(
+        price=price,
+        groups=ordered,
+        n_anchored=len({c.group for c in accepted if c.verdict is Verdict.USED}),
+        oldest_ns=max([c.age_ns for c in accepted]),
+        confidence=max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price,
+        gap=_gap(ordered) / price,
+        breakdown_groups=breakdown(ordered, rules.breakdown_bps),
+        cohort_split=abs(wide / price - 1.0) * BPS > rules.cohort_bps,
+    )
+
+
+def _gap(ordered: Sequence[float]) -> float:
+    """The distance between the two prices beside the median; of an even count, the two it is the mean of."""
+    n = len(ordered)
+    if n < 2:
+        return 0.0
+    half = n >> 1
+    return ordered[half + 1] - ordered[half - 1] if n & 1 else ordered[half] - ordered[half - 1]
+
+
+def breakdown(ordered: Sequence[float], bps: float) -> int:
+    """How many groups must collude to move the median of these sorted prices by more than `bps` (I6).
+
+    The worst that k of them can do upwards is to leave the lowest k places for the sky; downwards, likewise.
+    """
+    n = len(ordered)
+    centre = median_sorted(ordered)
+    limit = centre * bps / BPS
+    for k in range(1, n):
+        if _reaches(ordered, k, centre + limit) or _reaches([-x for x in reversed(ordered)], k, limit - centre):
+            return k
+    return n
+
+
+def _reaches(ordered: Sequence[float], k: int, limit: float) -> bool:
+    """Whether the median exceeds `limit` once the lowest `k` have been moved above everyone."""
+    n = len(ordered)
+    upper = (n >> 1) + k
+    if upper >= n:
+        return True
+    return (ordered[upper] if n & 1 else (ordered[upper - 1] + ordered[upper]) / 2.0) > limit

@@ -1,0 +1,58 @@
+"""The premium at a grid instant, from what it really costs to trade the impact notional (HK-1 rules F1 and F2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from oracle.core.params import Contract
+from oracle.core.types import Reason
+
+
+class Sampled(Struct):
+    """A premium sample as a share of the index; None: missing. Impact prices are None on a side too thin."""
+
+    premium: float | None
+    impact_bid: float | None
+    impact_ask: float | None
+    reasons: list[Reason] = field(default_factory=list)
+
+
+def impact_price(
+    levels: Sequence[tuple[float, float]], notional: float, contract: Contract, contract_size: float
+) -> float | None:
+    """The average price at which `notional` (quote currency) fills against these levels, best first; None: too thin.
+
+    A linear contract is `contract_size` of the base, an inverse one `contract_size` of the quote.
+    """
+    left, base = notional, 0.0
+    for price, size in levels:
+        worth = size * contract_size * price if contract is Contract.LINEAR else size * contract_size
+        taken = min(worth, left)
+        base += taken / price
+        left -= taken
+        if left <= 0.0:
+            return notional / base
+    return None
+
+
+def sample(
+    bids: Sequence[tuple[float, float]],
+    asks: Sequence[tuple[float, float]],
+    index: float,
+    notional: float,
+    contract: Contract,
+    contract_size: float,
+) -> Sampled:
+    """[max(0, IB − I) − max(0, I − IA)] / I (F1). A thin side's term is zero and flagged; both thin: missing (F2)."""
+    impact_bid = impact_price(bids, notional, contract, contract_size)
+    impact_ask = impact_price(asks, notional, contract, contract_size)
+    reasons = [Reason.THIN_BID] if impact_bid is None else []
+    if impact_ask is None:
+        reasons.append(Reason.THIN_ASK)
+    if impact_bid is None and impact_ask is None:
+        return Sampled(None, None, None, [*reasons, Reason.MISSING])
+    above = 0.0 if impact_bid is None else max(0.0, impact_bid - index)
+    below = 0.0 if impact_ask is None else max(0.0, index - impact_ask)
+    return Sampled((above - below) / index, impact_bid, impact_ask, reasons)

@@ -1,0 +1,132 @@
+"""What is known of each source, and what its price counts for before it meets the others (HK-1 section 2).
+
+Age is the heart of it. Only a message that states this source's book makes its price younger: no heartbeat, no other
+symbol, and no trade either, because a price is bounded by the book and a dead book channel with living trades must
+not look alive. Where the venue states an event time, the older of the two ages counts, corrected by the offset of the
+venue's clock as measured from its own messages.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from oracle.core.maths import clamp, median3
+from oracle.core.params import SourceRules
+from oracle.core.types import NANOS_PER_MS, BookTop, Link, Nanos, Trade, Verdict
+from oracle.core.windows import ClockOffset, Gaps
+
+
+class SourceState(Struct, array_like=True):
+    """The memory of one source. Times are 0 while nothing is known."""
+
+    gaps: Gaps
+    link_up: bool = True
+    excluded: bool = False
+    bid: float = 0.0
+    ask: float = 0.0
+    stated_ns: Nanos = 0
+    event_ns: Nanos = 0
+    ahead_ns: int = 0
+    last: float = 0.0
+    last_trade_ns: Nanos = 0
+    clock: ClockOffset = field(default_factory=ClockOffset)
+
+
+class Examined(Struct, array_like=True, gc=False):
+    """A source's own price in its own currency (0.0: none), its age, and a verdict that concerns it alone.
+
+    `verdict` None: nothing against it yet. A STALE source keeps its price while it is younger than `stale_ms_max`.
+    """
+
+    price: float
+    age_ns: int
+    verdict: Verdict | None
+    traded: bool
+
+
+def new_source(rules: SourceRules) -> SourceState:
+    """A source of which nothing is known."""
+    return SourceState(Gaps(rules.stale_window))
+
+
+def apply_book(state: SourceState, top: BookTop, rules: SourceRules) -> None:
+    """The source stated its book."""
+    recv_ns = top.recv_ns
+    if state.stated_ns:
+        state.gaps.add(recv_ns - state.stated_ns)
+    state.bid, state.ask, state.stated_ns = top.bid, top.ask, recv_ns
+    state.link_up = True
+    state.event_ns = top.venue_ns
+    if top.venue_ns:
+        delay_ns = recv_ns - top.venue_ns
+        state.clock.add(delay_ns, recv_ns, rules.clock_window_ms)
+        state.ahead_ns = _offset_ns(state, rules) - delay_ns
+    else:
+        state.ahead_ns = 0
+
+
+def apply_trade(state: SourceState, trade: Trade) -> None:
+    """The source reported a trade."""
+    state.last, state.last_trade_ns = trade.price, trade.recv_ns
+
+
+def apply_link(state: SourceState, link: Link) -> None:
+    """The line went up or down. What was said before a break is not the price after it."""
+    state.link_up = link.up
+    if not link.up:
+        forget_price(state)
+
+
+def forget_price(state: SourceState) -> None:
+    """Nothing that was said so far is current: after a broken line, or a start."""
+    state.bid = state.ask = state.last = 0.0
+    state.stated_ns = state.event_ns = state.last_trade_ns = 0
+    state.ahead_ns = 0
+
+
+def examine(state: SourceState, rules: SourceRules, at_ns: Nanos) -> Examined:
+    """The source's price at `at_ns` and what is against it, looked at alone (rules S1, S2, S4, S5, S7)."""
+    if not state.stated_ns:
+        return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False)
+    traded = state.last_trade_ns > 0 and at_ns - state.last_trade_ns <= rules.trade_anchor_ms * NANOS_PER_MS
+    age_ns = age(state, rules, at_ns)
+    if state.excluded:
+        return Examined(0.0, age_ns, Verdict.EXCLUDED, traded)
+    if age_ns > rules.stale_ms_max * NANOS_PER_MS:
+        return Examined(0.0, age_ns, Verdict.STALE, traded)
+    bid, ask = state.bid, state.ask
+    if bid <= 0.0 or ask <= 0.0:
+        return Examined(0.0, age_ns, Verdict.ONE_SIDED, traded)
+    if bid >= ask:
+        return Examined(0.0, age_ns, Verdict.CROSSED, traded)
+    mid = (bid + ask) / 2.0
+    if (ask - bid) * 10_000.0 > rules.spread_bps_max * mid:
+        return Examined(0.0, age_ns, Verdict.WIDE, traded)
+    if state.ahead_ns > rules.future_ms_max * NANOS_PER_MS:
+        return Examined(0.0, age_ns, Verdict.FUTURE, traded)
+    price = median3(bid, ask, state.last) if traded else mid
+    late = age_ns > rules.stale_ms_min * NANOS_PER_MS and age_ns > stale_after_ns(state, rules)
+    return Examined(price, age_ns, Verdict.STALE if late else None, traded)
+
+
+def age(state: SourceState, rules: SourceRules, at_ns: Nanos) -> int:
+    """How old this source's price is, in ns, never negative: by receipt, or by event time if that is older (S4)."""
+    by_receipt = at_ns - state.stated_ns
+    if not state.event_ns:
+        return max(0, by_receipt)
+    return max(0, by_receipt, at_ns - state.event_ns - _offset_ns(state, rules))
+
+
+def stale_after_ns(state: SourceState, rules: SourceRules) -> float:
+    """The age at which this source is STALE: a multiple of its own median gap, within bounds (S5)."""
+    return clamp(
+        rules.stale_gap_factor * state.gaps.median_ns(),
+        rules.stale_ms_min * NANOS_PER_MS,
+        rules.stale_ms_max * NANOS_PER_MS,
+    )
+
+
+def _offset_ns(state: SourceState, rules: SourceRules) -> int:
+    """The venue clock's offset, corrected for no more than a clock may honestly be wrong."""
+    bound = rules.clock_offset_ms_max * NANOS_PER_MS
+    return max(-bound, min(bound, state.clock.offset_ns))

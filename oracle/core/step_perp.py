@@ -1,0 +1,260 @@
+"""One perpetual at one beat: the premium sample when its instant has passed, the funding rate, then the mark.
+
+Order matters at a settlement: the sample of the settlement instant belongs to the interval that ends there, so it is
+taken first; then the interval settles; then the mark is made with the new interval's estimate.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from oracle.core import funding, surveillance
+from oracle.core.funding import Funded, FundingState
+from oracle.core.index import BPS
+from oracle.core.mark import Marked, MarkInputs, MarkState
+from oracle.core.maths import quantise, unscaled
+from oracle.core.method import Method
+from oracle.core.params import IndexInstrument, PerpInstrument
+from oracle.core.premium import Sampled
+from oracle.core.sources import SourceState
+from oracle.core.status import USABLE
+from oracle.core.step_index import IndexState, published
+from oracle.core.surveillance import Watches
+from oracle.core.types import (
+    NANOS_PER_MS,
+    PREMIUM_DECIMALS,
+    AlertKind,
+    Depth,
+    FundingRate,
+    MarkPrice,
+    Nanos,
+    PremiumSample,
+    Reason,
+    Value,
+)
+from oracle.core.windows import Ema
+
+SETTLEMENTS_PER_BEAT_MAX = 100
+
+
+class PerpState(Struct, array_like=True):
+    """What a perpetual remembers."""
+
+    seq: int = 0
+    depth: Depth | None = None
+    mark: MarkState = field(default_factory=MarkState)
+    funding: FundingState = field(default_factory=FundingState)
+    liquidations: list[Nanos] = field(default_factory=list)
+
+
+class Reference(Struct):
+    """The index a perpetual stands on, as this beat left it."""
+
+    instrument: IndexInstrument
+    index: IndexState
+
+
+def start(perp: PerpState) -> None:
+    """The process began: averages and books are forgotten, the samples of the running interval are not."""
+    perp.depth = None
+    perp.mark = MarkState()
+    perp.liquidations = []
+
+
+def step(
+    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference,
+    at_ns: Nanos, second: bool, watches: Watches,
+) -> list[Value]:  # fmt: skip
+    """The values of a perpetual at a beat."""
+    perp.seq += 1
+    values = _samples(instrument, method, perp, feed, reference, at_ns)
+    values += _settlements(instrument, method, perp, reference, at_ns)
+    estimate = method.fund(perp.funding, perp.funding.instant_ns, instrument)
+    if second or values:
+        values.append(_funding_rate(instrument, perp, estimate, at_ns, None))
+    mark = _mark(instrument, method, perp, feed, reference, estimate, at_ns)
+    if second:
+        values += _watch(instrument, perp, mark, estimate, reference, at_ns, watches)
+    return [mark, *values]
+
+
+def _feed_age_ns(perp: PerpState, feed: SourceState, at_ns: Nanos) -> int | None:
+    """How long the platform has said nothing about its book; None: it has never spoken."""
+    heard_ns = max(feed.stated_ns, perp.depth.recv_ns if perp.depth else 0)
+    return max(0, at_ns - heard_ns) if heard_ns else None
+
+
+def _samples(
+    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference, at_ns: Nanos
+) -> list[Value]:
+    """The premium sample of a grid instant that has passed since the last beat; a late or unfit one is missing."""
+    rules, state = instrument.rules.funding, perp.funding
+    instant_ns = funding.last_instant(at_ns, rules)
+    if not state.start_ns:
+        state.start_ns, state.instant_ns = funding.start_of_interval(at_ns, rules), instant_ns
+        return []
+    if instant_ns <= state.instant_ns:
+        return []
+    state.instant_ns = instant_ns
+    price = published(reference.index, reference.instrument)
+    feed_age_ns = _feed_age_ns(perp, feed, at_ns)
+    silent = feed_age_ns is None or feed_age_ns > instrument.rules.mark.feed_stale_ms * NANOS_PER_MS
+    if at_ns - instant_ns > rules.sample_late_ms_max * NANOS_PER_MS:
+        return [_missing(instrument, perp, instant_ns, Reason.LATE)]
+    if price is None or not reference.index.sampling_ok:
+        return [_missing(instrument, perp, instant_ns, Reason.INDEX_UNUSABLE)]
+    if silent or perp.depth is None:
+        return [_missing(instrument, perp, instant_ns, Reason.ENGINE_FEED_STALE)]
+    made = method.sample(perp.depth, price, instrument)
+    return [_sampled(instrument, perp, instant_ns, made, reference.index.units)]
+
+
+def _missing(instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, reason: Reason) -> PremiumSample:
+    return PremiumSample(instrument.id, perp.seq, instant_ns, None, None, None, None, (Reason.MISSING, reason))
+
+
+def _sampled(
+    instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, made: Sampled, index: int | None
+) -> PremiumSample:
+    """Count the sample, unless both sides were too thin, and publish it."""
+    premium_e10 = None if made.premium is None else quantise(made.premium, PREMIUM_DECIMALS)
+    if premium_e10 is not None and instant_ns > perp.funding.start_ns:
+        perp.funding.samples += 1
+        perp.funding.sum_e10 += premium_e10
+    bid, ask = (
+        None if p is None else quantise(p, instrument.price_decimals) for p in (made.impact_bid, made.impact_ask)
+    )
+    return PremiumSample(instrument.id, perp.seq, instant_ns, premium_e10, bid, ask, index, tuple(made.reasons))
+
+
+def _settlements(
+    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos
+) -> list[Value]:
+    """Every interval that has ended since the last beat, settled exactly once; an outage leaves low coverage."""
+    rules, state = instrument.rules.funding, perp.funding
+    interval_ns = rules.interval_ms * NANOS_PER_MS
+    values: list[Value] = []
+    while at_ns >= state.start_ns + interval_ns:
+        settles_ns = state.start_ns + interval_ns
+        if len(values) == SETTLEMENTS_PER_BEAT_MAX:
+            funding.restart(state, funding.start_of_interval(at_ns, rules))
+            break
+        made = method.fund(state, settles_ns, instrument)
+        late = at_ns - settles_ns > rules.sample_late_ms_max * NANOS_PER_MS
+        if late:
+            made.reasons.append(Reason.LATE)
+        index = None if late else reference.index.units
+        values.append(_funding_rate(instrument, perp, made, at_ns, index, settles_ns))
+        funding.restart(state, settles_ns)
+    return values
+
+
+def _funding_rate(
+    instrument: PerpInstrument, perp: PerpState, made: Funded, at_ns: Nanos, index: int | None, settled_ns: Nanos = 0
+) -> FundingRate:
+    start_ns = perp.funding.start_ns
+    settles_ns = settled_ns or start_ns + instrument.rules.funding.interval_ms * NANOS_PER_MS
+    return FundingRate(
+        instrument=instrument.id,
+        seq=perp.seq,
+        at_ns=at_ns,
+        final=bool(settled_ns),
+        rate_e8=made.rate_e8,
+        interval_start_ns=start_ns,
+        settles_ns=settles_ns,
+        premium_mean_e10=made.premium_mean_e10,
+        samples=made.samples,
+        expected=made.expected,
+        interest_e8=made.interest_e8,
+        inner_binding=made.inner_binding,
+        cap_binding=made.cap_binding,
+        reasons=tuple(made.reasons),
+        index=index,
+    )
+
+
+def _mark(
+    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference,
+    estimate: Funded, at_ns: Nanos,
+) -> MarkPrice:  # fmt: skip
+    """The mark of this beat; none while there is no index."""
+    index, rules = reference.index, instrument.rules
+    feed_age_ns = _feed_age_ns(perp, feed, at_ns)
+    price = published(index, reference.instrument)
+    if price is None:
+        perp.mark = MarkState(basis=Ema(), book=Ema())
+        return _mark_price(instrument, perp, reference, None, at_ns, feed_age_ns)
+    interval_ns = rules.funding.interval_ms * NANOS_PER_MS
+    now = MarkInputs(
+        at_ns=at_ns,
+        index=price,
+        index_usable=index.rung.state in USABLE,
+        feed_age_ns=feed_age_ns,
+        bid=feed.bid,
+        ask=feed.ask,
+        last=feed.last,
+        funding_rate=estimate.rate_e8 / 1e8,
+        funding_left=(perp.funding.start_ns + interval_ns - at_ns) / interval_ns,
+    )
+    made = method.mark(perp.mark, now, instrument)
+    perp.mark.units = made.units
+    bound = made.step_binding or made.band_binding
+    perp.mark.bound_since_ns = (perp.mark.bound_since_ns or at_ns) if bound else 0
+    if bound and at_ns - perp.mark.bound_since_ns >= rules.ladder.guard_flag_ms * NANOS_PER_MS:
+        made.reasons.append(Reason.GUARD_PINNED)
+    return _mark_price(instrument, perp, reference, made, at_ns, feed_age_ns)
+
+
+def _mark_price(
+    instrument: PerpInstrument, perp: PerpState, reference: Reference, made: Marked | None, at_ns: Nanos,
+    feed_age_ns: int | None,
+) -> MarkPrice:  # fmt: skip
+    """The mark as it is published: its own reasons, then those of the index it stands on."""
+    index, decimals = reference.index, instrument.price_decimals
+    own = made.reasons if made else [Reason.INDEX_UNUSABLE]
+    legs = (made.basis_leg, made.book_leg, made.funding_leg) if made else (None, None, None)
+    scaled = [None if leg is None else quantise(leg, decimals) for leg in legs]
+    return MarkPrice(
+        instrument=instrument.id,
+        seq=perp.seq,
+        at_ns=at_ns,
+        price=made.units if made else None,
+        index=index.units,
+        index_seq=index.seq,
+        basis_leg=scaled[0],
+        book_leg=scaled[1],
+        funding_leg=scaled[2],
+        step_binding=made.step_binding if made else False,
+        band_binding=made.band_binding if made else False,
+        state=index.rung.shown(),
+        state_since_ns=index.rung.since_ns,
+        reasons=tuple(dict.fromkeys([*own, *index.reasons])),
+        liquidation_ok=index.liquidation_ok and made is not None,
+        feed_age_ms=None if feed_age_ns is None else feed_age_ns // NANOS_PER_MS,
+        oldest_input_age_ms=index.oldest_ms if made else None,
+    )
+
+
+def _watch(
+    instrument: PerpInstrument, perp: PerpState, mark: MarkPrice, estimate: Funded, reference: Reference,
+    at_ns: Nanos, watches: Watches,
+) -> list[Value]:  # fmt: skip
+    """What surveillance looks at each second."""
+    rules, ladder, target = instrument.rules.surveillance, instrument.rules.ladder, instrument.id
+    price = published(reference.index, reference.instrument)
+    distance = 0.0
+    if mark.price is not None and price is not None:
+        distance = (unscaled(mark.price, instrument.price_decimals) / price - 1.0) * BPS
+    bound_ns = at_ns - perp.mark.bound_since_ns if perp.mark.bound_since_ns else 0
+    surveillance.keep_recent(perp.liquidations, at_ns, rules.liquidations_ms)
+    count = len(perp.liquidations)
+    looks = (
+        (AlertKind.INDEX_MARK_DIVERGENCE, abs(distance) > rules.divergence_bps, rules.divergence_ms, distance, "bps"),
+        (AlertKind.CLAMP_BINDING, bound_ns > 0, ladder.guard_alert_ms, bound_ns / NANOS_PER_MS, "ms"),
+        (AlertKind.FUNDING_AT_CAP, estimate.cap_binding, 0, estimate.rate_e8 / 1e8, "rate per interval"),
+        (AlertKind.LIQUIDATION_CLUSTER, count >= rules.liquidations_min, 0, float(count), "liquidations"),
+    )
+    found: list[Value] = []
+    for kind, holds, after_ms, value, unit in looks:
+        found += watches.see(kind, target, holds, after_ms, at_ns, value, unit)
+    return found
