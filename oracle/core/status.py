@@ -170,8 +170,9 @@ def advance(rung: Rung, called: Called, at_ns: Nanos, rules: LadderRules) -> Non
         rung.target, rung.target_since_ns = rung.state, 0
         return
     if dwell is not None:
-        if rung.target is not target or not rung.target_since_ns:
-            rung.target, rung.target_since_ns = target, at_ns
+        if not rung.target_since_ns or (rung.target is not target and not {rung.target, target} <= set(USABLE)):
+            rung.target_since_ns = at_ns
+        rung.target = target
         if at_ns - rung.target_since_ns < getattr(rules, dwell) * NANOS_PER_MS:
             return
     enter(rung, target, at_ns, called.reasons)
