@@ -23,7 +23,7 @@ class FundingState(Struct, array_like=True):
     sum_e10: int = 0
 
 
-class Funded(Struct):
+class Funded(Struct, array_like=True):
     """A funding rate and everything it is made of. Rates are shares per interval, unrounded only inside."""
 
     rate_e8: int

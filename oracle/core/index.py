@@ -41,7 +41,7 @@ class Candidate(Struct, gc=False):
     ask: float
 
 
-class Cohort(Struct):
+class Cohort(Struct, gc=False):
     """The outcome of a beat's vote. `price` 0.0 and `groups` empty: nobody voted."""
 
     price: float = 0.0
@@ -61,24 +61,29 @@ class Cohort(Struct):
 
 def group_prices(members: Sequence[Candidate]) -> list[float]:
     """The sorted prices of the groups: each the median of its own sources (I5)."""
+    alone = {member.group: member.price for member in members}
+    if len(alone) == len(members):
+        return sorted(alone.values())
     by_group: dict[str, list[float]] = {}
     for member in members:
         by_group.setdefault(member.group, []).append(member.price)
-    return sorted([prices[0] if len(prices) == 1 else median(prices) for prices in by_group.values()])
+    return sorted([median(prices) for prices in by_group.values()])
 
 
 def judge_frozen(fresh: Sequence[Candidate], members: Sequence[Member], rules: SourceRules, at_ns: Nanos) -> None:
     """Mark as FROZEN whoever's book stands while the others move (S6). Changes verdicts and memories."""
+    if len(fresh) < 2:
+        return
     ordered = sorted([c.price for c in fresh])
-    alone = len(ordered) < 2
+    frozen_ns = rules.frozen_ms * NANOS_PER_MS
     for c in fresh:
         member = members[c.place]
-        others = 0.0 if alone else median_without(ordered, ordered.index(c.price))
-        if c.bid != member.bid or c.ask != member.ask or member.others_then == 0.0:
-            member.bid, member.ask, member.moved_ns, member.others_then = c.bid, c.ask, at_ns, others
-        elif at_ns - member.moved_ns > rules.frozen_ms * NANOS_PER_MS:
-            moved = abs(others / member.others_then - 1.0) if others else 0.0
-            if moved * BPS > rules.frozen_bps:
+        if c.bid != member.bid or c.ask != member.ask:
+            member.bid, member.ask, member.moved_ns = c.bid, c.ask, at_ns
+            member.others_then = median_without(ordered, ordered.index(c.price))
+        elif at_ns - member.moved_ns > frozen_ns:
+            others = median_without(ordered, ordered.index(c.price))
+            if abs(others / member.others_then - 1.0) * BPS > rules.frozen_bps:
                 c.verdict = Verdict.FROZEN
 
 
@@ -160,8 +165,9 @@ def breakdown(ordered: Sequence[float], bps: float) -> int:
     n = len(ordered)
     centre = median_sorted(ordered)
     limit = centre * bps / BPS
+    mirrored = [-x for x in reversed(ordered)]
     for k in range(1, n):
-        if _reaches(ordered, k, centre + limit) or _reaches([-x for x in reversed(ordered)], k, limit - centre):
+        if _reaches(ordered, k, centre + limit) or _reaches(mirrored, k, limit - centre):
             return k
     return n
 

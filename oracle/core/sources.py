@@ -8,6 +8,8 @@ venue's clock as measured from its own messages.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct, field
 
 from oracle.core.maths import clamp, median3
@@ -32,7 +34,7 @@ class SourceState(Struct, array_like=True):
     clock: ClockOffset = field(default_factory=ClockOffset)
 
 
-class Examined(Struct, array_like=True, gc=False):
+class Examined(NamedTuple):
     """A source's own price in its own currency (0.0: none), its age, and a verdict that concerns it alone.
 
     `verdict` None: nothing against it yet. A STALE source keeps its price while it is younger than `stale_ms_max`.
@@ -42,6 +44,31 @@ class Examined(Struct, array_like=True, gc=False):
     age_ns: int
     verdict: Verdict | None
     traded: bool
+
+
+class Bounds(NamedTuple):
+    """The rules of a source in nanoseconds and shares, worked out once for every source and beat."""
+
+    trade_anchor_ns: int
+    stale_ns_min: int
+    stale_ns_max: int
+    stale_gap_factor: int
+    future_ns_max: int
+    offset_ns_max: int
+    spread_max: float
+
+
+def bounds(rules: SourceRules) -> Bounds:
+    """The bounds that these rules are."""
+    return Bounds(
+        rules.trade_anchor_ms * NANOS_PER_MS,
+        rules.stale_ms_min * NANOS_PER_MS,
+        rules.stale_ms_max * NANOS_PER_MS,
+        rules.stale_gap_factor,
+        rules.future_ms_max * NANOS_PER_MS,
+        rules.clock_offset_ms_max * NANOS_PER_MS,
+        rules.spread_bps_max / 10_000.0,
+    )
 
 
 def new_source(rules: SourceRules) -> SourceState:
@@ -60,7 +87,7 @@ def apply_book(state: SourceState, top: BookTop, rules: SourceRules) -> None:
     if top.venue_ns:
         delay_ns = recv_ns - top.venue_ns
         state.clock.add(delay_ns, recv_ns, rules.clock_window_ms)
-        state.ahead_ns = _offset_ns(state, rules) - delay_ns
+        state.ahead_ns = _offset_ns(state, rules.clock_offset_ms_max * NANOS_PER_MS) - delay_ns
     else:
         state.ahead_ns = 0
 
@@ -84,15 +111,16 @@ def forget_price(state: SourceState) -> None:
     state.ahead_ns = 0
 
 
-def examine(state: SourceState, rules: SourceRules, at_ns: Nanos) -> Examined:
+def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
     """The source's price at `at_ns` and what is against it, looked at alone (rules S1, S2, S4, S5, S7)."""
-    if not state.stated_ns:
+    stated_ns = state.stated_ns
+    if not stated_ns:
         return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False)
-    traded = state.last_trade_ns > 0 and at_ns - state.last_trade_ns <= rules.trade_anchor_ms * NANOS_PER_MS
-    age_ns = age(state, rules, at_ns)
+    traded = state.last_trade_ns > 0 and at_ns - state.last_trade_ns <= within.trade_anchor_ns
+    age_ns = age(state, within, at_ns)
     if state.excluded:
         return Examined(0.0, age_ns, Verdict.EXCLUDED, traded)
-    if age_ns > rules.stale_ms_max * NANOS_PER_MS:
+    if age_ns > within.stale_ns_max:
         return Examined(0.0, age_ns, Verdict.STALE, traded)
     bid, ask = state.bid, state.ask
     if bid <= 0.0 or ask <= 0.0:
@@ -100,33 +128,31 @@ def examine(state: SourceState, rules: SourceRules, at_ns: Nanos) -> Examined:
     if bid >= ask:
         return Examined(0.0, age_ns, Verdict.CROSSED, traded)
     mid = (bid + ask) / 2.0
-    if (ask - bid) * 10_000.0 > rules.spread_bps_max * mid:
+    if ask - bid > within.spread_max * mid:
         return Examined(0.0, age_ns, Verdict.WIDE, traded)
-    if state.ahead_ns > rules.future_ms_max * NANOS_PER_MS:
+    if state.ahead_ns > within.future_ns_max:
         return Examined(0.0, age_ns, Verdict.FUTURE, traded)
     price = median3(bid, ask, state.last) if traded else mid
-    late = age_ns > rules.stale_ms_min * NANOS_PER_MS and age_ns > stale_after_ns(state, rules)
+    late = age_ns > within.stale_ns_min and age_ns > stale_after_ns(state, within)
     return Examined(price, age_ns, Verdict.STALE if late else None, traded)
 
 
-def age(state: SourceState, rules: SourceRules, at_ns: Nanos) -> int:
+def age(state: SourceState, within: Bounds, at_ns: Nanos) -> int:
     """How old this source's price is, in ns, never negative: by receipt, or by event time if that is older (S4)."""
     by_receipt = at_ns - state.stated_ns
-    if not state.event_ns:
-        return max(0, by_receipt)
-    return max(0, by_receipt, at_ns - state.event_ns - _offset_ns(state, rules))
+    if state.event_ns:
+        by_event = at_ns - state.event_ns - _offset_ns(state, within.offset_ns_max)
+        if by_event > by_receipt:
+            by_receipt = by_event
+    return by_receipt if by_receipt > 0 else 0
 
 
-def stale_after_ns(state: SourceState, rules: SourceRules) -> float:
+def stale_after_ns(state: SourceState, within: Bounds) -> float:
     """The age at which this source is STALE: a multiple of its own median gap, within bounds (S5)."""
-    return clamp(
-        rules.stale_gap_factor * state.gaps.median_ns(),
-        rules.stale_ms_min * NANOS_PER_MS,
-        rules.stale_ms_max * NANOS_PER_MS,
-    )
+    return clamp(within.stale_gap_factor * state.gaps.median_ns(), within.stale_ns_min, within.stale_ns_max)
 
 
-def _offset_ns(state: SourceState, rules: SourceRules) -> int:
+def _offset_ns(state: SourceState, bound: int) -> int:
     """The venue clock's offset, corrected for no more than a clock may honestly be wrong."""
-    bound = rules.clock_offset_ms_max * NANOS_PER_MS
-    return max(-bound, min(bound, state.clock.offset_ns))
+    offset_ns = state.clock.offset_ns
+    return offset_ns if -bound <= offset_ns <= bound else max(-bound, min(bound, offset_ns))

@@ -16,7 +16,7 @@ from oracle.core.index import BPS, Candidate, Cohort, Member
 from oracle.core.maths import bps_e2, clamp, median, quantise, unscaled
 from oracle.core.method import Method
 from oracle.core.params import IndexInstrument, Rules, World
-from oracle.core.sources import SourceState, examine
+from oracle.core.sources import SourceState, bounds, examine
 from oracle.core.status import FALLBACKS, USABLE, Called, Conditions, Rung, advance, call, enter, reasons
 from oracle.core.surveillance import Watches, watch_sources
 from oracle.core.types import (
@@ -87,6 +87,7 @@ class Plan:
         self.sources = [world.sources[i] for i in instrument.sources]
         self.perps = [world.sources[i] for i in instrument.perp_sources]
         self.names = [source.name for source in self.sources]
+        self.within = bounds(instrument.rules.source)
         self.conversions = sorted({s.quote for s in (*self.sources, *self.perps) if s.quote != instrument.quote})
 
 
@@ -138,7 +139,8 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     value = _price(plan, index, cohort, perps, found, at_ns)
     _publishable(plan, index, cohort, perps, value, at_ns)
     _watch_jump(index, rules, at_ns, second, found)
-    values: list[Value] = [_made(plan, index, cohort, found, at_ns), *_verdicts(plan, index, candidates, at_ns)]
+    values: list[Value] = [_made(plan, index, cohort, found, at_ns)]
+    quotes = _quotes(plan, index, candidates, values, at_ns)
     if (now := index.rung.shown()) is not before:
         rank = float(list(State).index(now))
         detail = f"{before} to {now}: {' '.join(found)}"
@@ -147,13 +149,7 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
         values += watch_sources(
             facts.watches, plan.names, candidates, index.value, rules.surveillance, plan.instrument.id, at_ns
         )
-    pairs = zip(plan.sources, candidates, strict=True)
-    return values, tuple([Quote(s.id, c.price, c.age_ns // NANOS_PER_MS, _verdict(c)) for s, c in pairs])
-
-
-def _verdict(candidate: Candidate) -> Verdict:
-    assert candidate.verdict is not None, candidate
-    return candidate.verdict
+    return values, quotes
 
 
 def _candidates(plan: Plan, facts: Facts) -> list[Candidate]:
@@ -163,12 +159,11 @@ def _candidates(plan: Plan, facts: Facts) -> list[Candidate]:
     found = []
     for place, source in enumerate(plan.sources):
         memory = facts.sources[source.id]
-        seen = examine(memory, rules, at_ns)
-        price, verdict = seen.price, seen.verdict
+        price, age_ns, verdict, traded = examine(memory, plan.within, at_ns)
         if source.quote != own and price > 0.0:
             price *= rates[source.quote]
             verdict = Verdict.NO_CONVERSION if price == 0.0 else verdict
-        found.append(Candidate(place, source.group, price, seen.age_ns, verdict, seen.traded, memory.bid, memory.ask))
+        found.append(Candidate(place, source.group, price, age_ns, verdict, traded, memory.bid, memory.ask))
     return found
 
 
@@ -183,7 +178,7 @@ def _perp_prices(plan: Plan, facts: Facts) -> list[float]:
     rules, at_ns = plan.instrument.rules.source, facts.at_ns
     found = []
     for source in plan.perps:
-        seen = examine(facts.sources[source.id], rules, at_ns)
+        seen = examine(facts.sources[source.id], plan.within, at_ns)
         price = seen.price if seen.verdict is None else 0.0
         if source.quote != plan.instrument.quote:
             price *= _rate(facts.conversions[source.quote], rules.conversion_age_ms_max, at_ns)
@@ -195,19 +190,20 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
     """Tell the ladder what it sees."""
     groups = cohort.groups
     contained = not groups or (isfinite(cohort.price) and 0.0 < groups[0] <= cohort.price <= groups[-1])
+    fresh = [p for p, then in zip(perps, index.perps_then, strict=True) if p > 0.0 and then > 0.0]
     now = Conditions(
-        at_ns=facts.at_ns,
-        n_groups=len(groups),
-        n_anchored=cohort.n_anchored,
-        confidence=cohort.confidence,
-        spread=cohort.spread,
-        cohort_split=cohort.cohort_split,
-        conversions_normal=all(facts.conversions[quote].state is State.NORMAL for quote in plan.conversions),
-        clock_offset_ns=facts.clock_offset_ns,
-        perps_fresh=sum([p > 0.0 and then > 0.0 for p, then in zip(perps, index.perps_then, strict=True)]),
-        price=cohort.price,
-        last_good=index.last_good_value,
-        invariant_broke=not contained,
+        facts.at_ns,
+        len(groups),
+        cohort.n_anchored,
+        cohort.confidence,
+        cohort.spread,
+        cohort.cohort_split,
+        all(facts.conversions[quote].state is State.NORMAL for quote in plan.conversions),
+        facts.clock_offset_ns,
+        len(fresh),
+        cohort.price,
+        index.last_good_value,
+        not contained,
     )
     return call(index.rung, now, plan.instrument.rules.ladder)
 
@@ -318,12 +314,16 @@ def _oldest_ms(index: IndexState, cohort: Cohort, at_ns: Nanos) -> int | None:
     return cohort.oldest_ns // NANOS_PER_MS
 
 
-def _verdicts(plan: Plan, index: IndexState, candidates: list[Candidate], at_ns: Nanos) -> list[Value]:
-    """The sources that began to count for something else."""
-    changes: list[Value] = []
+def _quotes(
+    plan: Plan, index: IndexState, candidates: list[Candidate], values: list[Value], at_ns: Nanos
+) -> tuple[Quote, ...]:
+    """What each source counted for; those that began to count for something else are added to the values."""
+    quotes = []
     for source, c, member in zip(plan.sources, candidates, index.members, strict=True):
-        verdict = _verdict(c)
+        verdict = c.verdict
+        assert verdict is not None, c
         if verdict is not member.verdict:
-            changes.append(VerdictChange(plan.instrument.id, source.id, member.verdict, verdict, at_ns))
+            values.append(VerdictChange(plan.instrument.id, source.id, member.verdict, verdict, at_ns))
             member.verdict = verdict
-    return changes
+        quotes.append(Quote(source.id, c.price, c.age_ns // NANOS_PER_MS, verdict))
+    return tuple(quotes)

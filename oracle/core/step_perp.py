@@ -45,6 +45,7 @@ class PerpState(Struct, array_like=True):
     mark: MarkState = field(default_factory=MarkState)
     funding: FundingState = field(default_factory=FundingState)
     liquidations: list[Nanos] = field(default_factory=list)
+    estimate: Funded | None = None
 
 
 class Reference(Struct):
@@ -69,7 +70,9 @@ def step(
     perp.seq += 1
     values = _samples(instrument, method, perp, feed, reference, at_ns)
     values += _settlements(instrument, method, perp, reference, at_ns)
-    estimate = method.fund(perp.funding, perp.funding.instant_ns, instrument)
+    estimate = perp.estimate
+    if values or estimate is None:
+        estimate = perp.estimate = method.fund(perp.funding, perp.funding.instant_ns, instrument)
     if second or values:
         values.append(_funding_rate(instrument, perp, estimate, at_ns, None))
     mark = _mark(instrument, method, perp, feed, reference, estimate, at_ns)
