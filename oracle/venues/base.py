@@ -30,6 +30,7 @@ from oracle.errors import Refusal, VenueError
 T = TypeVar("T")
 EVENT_TIME_ERROR_NS_MAX = 86_400 * NANOS_PER_S  # a day off is another unit, not another clock
 FRAME_DEPTH_MAX = 64
+BACKSLASH = 92  # as an int: looking for one byte is five times as quick as for a string of one
 
 
 class Feed(Struct, frozen=True):
@@ -160,7 +161,7 @@ class Decoder(Generic[T]):
             value = self._decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             refuse(data, error)
-        if data.count(b'":') not in self._keys or not data.isascii() or b"\\" in data:
+        if data.count(b'":') not in self._keys or BACKSLASH in data or not data.isascii():
             check_strictly(data)
         return value
 

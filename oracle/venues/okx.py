@@ -1,0 +1,382 @@
+"""What OKX says: tops of book and trades of spot pairs and swaps, on its public v5 WebSocket.
+
+Source: www.okx.com/docs-v5/en (Overview/WebSocket, Public Channels), read 2026-11-21, and OKX's notice of 2026-05-21 on
+the order book channels' checksum. `bbo-tbt` gives the top every 10 ms when it changed and needs no login. Times are
+milliseconds in strings. Sizes of swaps are contracts. A connection that hears nothing for 30 s is closed: the client
+says `ping`, the venue `pong`.
+
+The channel `books` (400 levels: a snapshot, then deltas) is kept for recordings and verified on every frame: by the
+update numbers where the frame has them, and by the CRC32 of its best 25 levels a side where the venue sends one, which
+it did until 2026-06-23 (since then the field is 0). `tickers` states the top at most every 100 ms, so it speaks for a
+symbol only while no book channel of that symbol has been acknowledged or heard. The v3 dialect (`table`) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from oracle.core.book import Book, Levels
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
+from oracle.errors import Refusal, VenueError
+from oracle.venues import base
+
+_CHANNELS = ("bbo-tbt", "trades")
+_READABLE = ("bbo-tbt", "books", "tickers", "trades")
+_BOOK_CHANNELS = ("bbo-tbt", "books")
+_KEPT_LEVELS_MAX = 400  # what the channel shows of a side
+_CHECKED_LEVELS = 25
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+_NO_LEVEL = (0.0, 0.0, 0, 0)
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+
+
+class _Arg(Struct, gc=False):
+    channel: str
+    symbol: str = msgspec.field(name="instId")
+
+
+class _Top(Struct):
+    bids: list[tuple[float, float, int, int]]  # price, size, a retired field, the number of orders
+    asks: list[tuple[float, float, int, int]]
+    time_ms: int = msgspec.field(name="ts")
+    seq: int = msgspec.field(name="seqId", default=-1)
+
+
+class _Tops(Struct):
+    arg: _Arg
+    data: list[_Top]
+
+
+class _Deal(Struct, gc=False):
+    symbol: str = msgspec.field(name="instId")
+    trade_id: str = msgspec.field(name="tradeId")
+    price: float = msgspec.field(name="px")
+    size: float = msgspec.field(name="sz")
+    side: str
+    time_ms: int = msgspec.field(name="ts")
+    count: str = ""
+    source: str = ""
+    seq: int = msgspec.field(name="seqId", default=-1)
+
+
+class _Deals(Struct):
+    arg: _Arg
+    data: list[_Deal]
+
+
+class _Change(Struct):
+    bids: list[tuple[str, str, str, str]]
+    asks: list[tuple[str, str, str, str]]
+    time_ms: int = msgspec.field(name="ts")
+    checksum: int | None = None
+    seq: int | None = msgspec.field(name="seqId", default=None)
+    previous: int | None = msgspec.field(name="prevSeqId", default=None)
+
+
+class _Changes(Struct):
+    arg: _Arg
+    action: str
+    data: list[_Change]
+
+
+class _Ticker(Struct, gc=False):
+    symbol: str = msgspec.field(name="instId")
+    bid: float = msgspec.field(name="bidPx")
+    bid_size: float = msgspec.field(name="bidSz")
+    ask: float = msgspec.field(name="askPx")
+    ask_size: float = msgspec.field(name="askSz")
+    time_ms: int = msgspec.field(name="ts")
+
+
+class _Tickers(Struct):
+    arg: _Arg
+    data: list[_Ticker]
+
+
+_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, (8,))
+_TRADE: base.Decoder[_Deals] = base.Decoder(_Deals, (13,))
+_BOOK: base.Decoder[_Changes] = base.Decoder(_Changes)
+_TICKER: base.Decoder[_Tickers] = base.Decoder(_Tickers)
+_ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
+
+
+class Session(base.Session):
+    """A public connection. `channels` are what is asked of each symbol; swaps and spot pairs may stand side by side."""
+
+    venue = "okx"
+    symbols_max = 100
+    ping_ms = 20_000
+
+    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot", channels: Sequence[str] = _CHANNELS) -> None:
+        super().__init__(feeds, market)
+        self._channels = tuple(channels)
+        self._books = {f.symbol: _Keeper(f.symbol) for f in feeds}
+        self._has_book: set[str] = set()
+
+    def url(self) -> str:
+        """The public address."""
+        return "wss://ws.okx.com:8443/ws/v5/public"
+
+    def open(self) -> list[base.Send]:
+        """One subscription to everything."""
+        args = [{"channel": channel, "instId": f.symbol} for f in self.feeds for channel in self._channels]
+        return [base.Send(_dump({"op": "subscribe", "args": args}))]
+
+    def idle(self, now_ns: Nanos) -> list[base.Send]:
+        """The ping that keeps the connection."""
+        return [base.Send("ping")]
+
+    def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        """The facts in one frame. Raises VenueError."""
+        if data.startswith(b'{"arg":{"channel":"bbo-tbt"'):
+            return self._read_tops(_TOP(data), data, recv_ns)
+        if data.startswith(b'{"arg":{"channel":"trades"'):
+            return self._read_trades(_TRADE(data), data, recv_ns)
+        if data == b"pong":
+            return []
+        return self._read_other(data, recv_ns)
+
+    def _read_tops(self, frame: _Tops, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        source = self._source(frame.arg, "bbo-tbt")
+        self._has_book.add(frame.arg.symbol)
+        events: list[base.Event] = []
+        for said in frame.data:
+            if said.seq < 0:
+                base.check_strictly(data)
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns)
+            bid, bid_size, _, _ = said.bids[0] if said.bids else _NO_LEVEL
+            ask, ask_size, _, _ = said.asks[0] if said.asks else _NO_LEVEL
+            events.append(base.top(source, bid, bid_size, ask, ask_size, venue_ns, recv_ns))
+        return events
+
+    def _read_trades(self, frame: _Deals, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        source = self._source(frame.arg, "trades")
+        events: list[base.Event] = []
+        for said in frame.data:
+            if said.seq < 0 or not said.count or not said.source:
+                base.check_strictly(data)
+            if said.symbol != frame.arg.symbol:
+                raise VenueError(Refusal.UNKNOWN_SYMBOL, said.symbol[:40])
+            side = _SIDES.get(said.side)
+            if side is None:
+                raise VenueError(Refusal.WRONG_SHAPE, said.side[:40])
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns)
+            events.append(Trade(source, base.price(said.price), base.size(said.size), side, venue_ns, recv_ns))
+        return events
+
+    def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        said = _ANY(data)
+        if "table" in said:
+            raise VenueError(Refusal.OLD_DIALECT, str(said["table"])[:40])
+        if "event" in said:
+            return self._read_event(said)
+        arg = said.get("arg")
+        channel = arg.get("channel") if isinstance(arg, dict) else None
+        if channel == "books":
+            return self._read_books(_BOOK(data), recv_ns)
+        if channel == "tickers":
+            return self._read_tickers(_TICKER(data), recv_ns)
+        if channel == "bbo-tbt":  # written with spaces: the quick look did not know it
+            return self._read_tops(_TOP(data), data, recv_ns)
+        if channel == "trades":
+            return self._read_trades(_TRADE(data), data, recv_ns)
+        raise VenueError(Refusal.UNKNOWN_MESSAGE, str(channel)[:40])
+
+    def _read_event(self, said: dict[str, Any]) -> list[base.Event]:
+        """An acknowledgement, a count of connections or a notice of service; an error is the venue's."""
+        event, arg = said["event"], said.get("arg")
+        if event in ("error", "channel-conn-count-error"):
+            raise VenueError(Refusal.VENUE_ERROR, f"{said.get('code')} {said.get('msg')}"[:120])
+        if event not in ("subscribe", "unsubscribe", "notice", "channel-conn-count"):
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, str(event)[:40])
+        channel = arg.get("channel") if isinstance(arg, dict) else None
+        if event == "subscribe" and channel in _BOOK_CHANNELS and channel in self._channels:
+            self._has_book.add(str(said["arg"].get("instId")))
+        return []
+
+    def _read_books(self, frame: _Changes, recv_ns: Nanos) -> list[base.Event]:
+        source = self._source(frame.arg, "books")
+        self._has_book.add(frame.arg.symbol)
+        keeper = self._books[frame.arg.symbol]
+        events: list[base.Event] = []
+        for said in frame.data:
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns)
+            if frame.action == "snapshot":
+                keeper.restart(said)
+            elif frame.action == "update":
+                keeper.change(said)
+            else:
+                raise VenueError(Refusal.WRONG_SHAPE, frame.action[:40])
+            events.append(base.top(source, *keeper.best(), venue_ns, recv_ns))
+        return events
+
+    def _read_tickers(self, frame: _Tickers, recv_ns: Nanos) -> list[base.Event]:
+        source = self._source(frame.arg, "tickers")
+        events: list[base.Event] = []
+        for said in frame.data:
+            if said.symbol != frame.arg.symbol:
+                raise VenueError(Refusal.UNKNOWN_SYMBOL, said.symbol[:40])
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns)
+            events.append(base.top(source, said.bid, said.bid_size, said.ask, said.ask_size, venue_ns, recv_ns))
+        return [] if frame.arg.symbol in self._has_book else events
+
+    def _source(self, arg: _Arg, channel: str) -> int:
+        source = self.source_of(arg.symbol)
+        if arg.channel != channel or channel not in self._channels:
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, arg.channel[:40])
+        return source
+
+
+class _Keeper:
+    """One symbol's `books`. A level's value is its digits as the venue wrote them, for the checksum, and its size."""
+
+    def __init__(self, symbol: str) -> None:
+        self._symbol = symbol
+        self._book: Book[tuple[str, float]] = Book()
+        self._stands = False
+        self._seq: int | None = None
+
+    def restart(self, said: _Change) -> None:
+        """Take a snapshot. Raises VenueError CHECKSUM, and then the book does not stand."""
+        bids, asks = list(_levels(said.bids)), list(_levels(said.asks))
+        self._book.bids.replace(level for level in bids if level[1][1])
+        self._book.asks.replace(level for level in asks if level[1][1])
+        self._settle(said)
+
+    def change(self, said: _Change) -> None:
+        """Take a delta. Raises VenueError: without a book, after a gap, or when the checksum differs."""
+        if not self._stands:
+            raise VenueError(Refusal.NO_SNAPSHOT, self._symbol[:40])
+        bids, asks = list(_levels(said.bids)), list(_levels(said.asks))
+        if said.previous is not None and self._seq is not None and said.previous != self._seq:
+            self._stands = False
+            raise VenueError(Refusal.SEQUENCE_GAP, f"{said.previous} after {self._seq}")
+        _apply(self._book.bids, bids)
+        _apply(self._book.asks, asks)
+        self._settle(said)
+
+    def best(self) -> tuple[float, float, float, float]:
+        """Bid, its size, ask, its size; zeros for an empty side."""
+        bid, ask = self._book.bids.best(), self._book.asks.best()
+        return (*((bid[0], bid[1][1]) if bid else (0.0, 0.0)), *((ask[0], ask[1][1]) if ask else (0.0, 0.0)))
+
+    def _settle(self, said: _Change) -> None:
+        self._stands = False
+        numbered = said.seq is not None and said.previous is not None
+        if said.checksum is None and not numbered:
+            raise VenueError(Refusal.WRONG_SHAPE, "neither a checksum nor an update number")
+        if said.checksum is not None and (said.checksum or not numbered) and said.checksum != self._checksum():
+            raise VenueError(Refusal.CHECKSUM, self._symbol[:40])
+        self._stands, self._seq = True, said.seq
+
+    def _checksum(self) -> int:
+        """The signed CRC32 of bid and ask levels in turn, `price:size` each, joined by colons."""
+        bids, asks = self._book.bids.first(_CHECKED_LEVELS), self._book.asks.first(_CHECKED_LEVELS)
+        digits = [level[1][0] for pair in zip_longest(bids, asks) for level in pair if level]
+        unsigned = zlib.crc32(":".join(digits).encode())
+        return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
+
+
+class Retired(Session):
+    """Reads nothing: every frame of an address that is not v5 is of a dialect OKX has retired."""
+
+    def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        """Raises VenueError OLD_DIALECT."""
+        raise VenueError(Refusal.OLD_DIALECT, "before v5")
+
+
+class Mimic(base.Mimic):
+    """OKX as the simulator plays it."""
+
+    venue = "okx"
+
+    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
+        super().__init__(feeds, market)
+        self._seq = 0
+
+    def hear(self, data: str, now_ns: Nanos) -> list[str]:
+        """`pong`, an acknowledgement for each channel that exists, or what is wrong with the request."""
+        if data == "ping":
+            return ["pong"]
+        try:
+            call = msgspec.json.decode(data, type=_Call)
+        except msgspec.DecodeError:
+            return [_dump({"event": "error", "code": "60012", "msg": "Invalid request", "connId": "a4d3ae55"})]
+        return [self._acknowledge(call.op, arg) for arg in call.args]
+
+    def speak(self, fact: BookTop | Trade) -> list[str]:
+        """One frame of `bbo-tbt` or `trades`."""
+        self._seq += 1
+        symbol = self.symbols[fact.source]
+        if isinstance(fact, Trade):
+            return [_dump({"arg": {"channel": "trades", "instId": symbol}, "data": [self._deal(symbol, fact)]})]
+        said = {
+            "asks": _side(fact.ask, fact.ask_size),
+            "bids": _side(fact.bid, fact.bid_size),
+            "ts": str(fact.venue_ns // NANOS_PER_MS),
+            "seqId": self._seq,
+        }
+        return [_dump({"arg": {"channel": "bbo-tbt", "instId": symbol}, "data": [said]})]
+
+    def _deal(self, symbol: str, fact: Trade) -> dict[str, object]:
+        return {
+            "instId": symbol,
+            "tradeId": str(self._seq),
+            "px": base.decimal_text(fact.price),
+            "sz": base.decimal_text(fact.size),
+            "side": fact.side.value,
+            "ts": str(fact.venue_ns // NANOS_PER_MS),
+            "count": "1",
+            "source": "0",
+            "seqId": self._seq,
+        }
+
+    def _acknowledge(self, op: str, arg: _Arg) -> str:
+        asked = {"channel": arg.channel, "instId": arg.symbol}
+        if op in ("subscribe", "unsubscribe") and arg.symbol in self.symbols.values() and arg.channel in _CHANNELS:
+            return _dump({"event": op, "arg": asked, "connId": "a4d3ae55"})
+        problem = f"Wrong URL or channel:{arg.channel},instId:{arg.symbol} doesn't exist"
+        return _dump({"event": "error", "code": "60018", "msg": problem, "connId": "a4d3ae55"})
+
+
+class _Call(Struct):
+    op: str
+    args: list[_Arg]
+
+
+def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
+    """The Session that reads a recording made at `url`: every readable channel of v5, nothing of what came before."""
+    old = url and "/ws/v5/" not in url
+    return Retired(feeds, market) if old else Session(feeds, market, _READABLE)
+
+
+def _levels(side: Iterable[tuple[str, str, str, str]]) -> Iterable[tuple[float, tuple[str, float]]]:
+    """Price, then digits and size, of each level. Raises VenueError."""
+    for price, size, _, _ in side:
+        if not _NUMBER.fullmatch(price) or not _NUMBER.fullmatch(size):
+            raise VenueError(Refusal.NOT_A_NUMBER, f"{price[:40]} {size[:40]}")
+        yield base.price(float(price)), (f"{price}:{size}", base.number(float(size)))
+
+
+def _apply(side: Levels[tuple[str, float]], levels: list[tuple[float, tuple[str, float]]]) -> None:
+    for price, value in levels:
+        if value[1]:
+            side.put(price, value)
+        else:
+            side.remove(price)
+    side.keep(_KEPT_LEVELS_MAX)
+
+
+def _side(price: float, size: float) -> list[list[str]]:
+    return [[base.decimal_text(price), base.decimal_text(size), "0", "1"]] if price else []
+
+
+def _dump(said: dict[str, Any]) -> str:
+    return msgspec.json.encode(said).decode()

@@ -1,0 +1,234 @@
+"""Bybit's dialect: payloads as the documentation writes them, what is refused, and the recordings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracle.collectors import tape
+from oracle.core.types import BookTop, Side, Trade
+from oracle.errors import Refusal, VenueError
+from oracle.venues import base, bybit
+
+AT_MS = 1_760_000_000_000
+AT = AT_MS * 1_000_000
+FEEDS = [base.Feed(3, "BTCUSDT"), base.Feed(5, "ETHUSDT")]
+
+
+def book(kind: str, bids: list[list[str]], asks: list[list[str]], update: int, **other: Any) -> bytes:
+    said = {"s": "BTCUSDT", "b": bids, "a": asks, "u": update, "seq": 7_961_638_724}
+    fields = {"topic": "orderbook.1.BTCUSDT", "ts": AT_MS, "type": kind, "data": said, "cts": AT_MS - 3}
+    return dump(**{**fields, **other})
+
+
+def deal(**other: Any) -> dict[str, Any]:
+    fields = {"T": AT_MS - 3, "s": "BTCUSDT", "S": "Buy", "v": "0.001", "p": "60000.5", "i": "20f4", "BT": False}
+    return {**fields, **other}
+
+
+def trades(*deals: dict[str, Any], **other: Any) -> bytes:
+    return dump(**{"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": AT_MS, "data": list(deals), **other})
+
+
+def dump(**fields: Any) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+SNAPSHOT = book("snapshot", [["60000.5", "1.5"]], [["60000.6", "2"]], 100)
+
+
+def session() -> bybit.Session:
+    return bybit.Session(FEEDS)
+
+
+def top(bid: float, bid_size: float, ask: float, ask_size: float) -> BookTop:
+    return BookTop(3, bid, bid_size, ask, ask_size, AT, AT)
+
+
+def test_it_dials_its_market_and_names_ten_topics_a_message() -> None:
+    assert session().url() == "wss://stream.bybit.com/v5/public/spot"
+    assert bybit.Session(FEEDS, "linear").url() == "wss://stream.bybit.com/v5/public/linear"
+    many = bybit.Session([base.Feed(n, f"S{n}USDT") for n in range(7)])
+    asked = [json.loads(send.data) for send in many.open()]
+    assert [len(call["args"]) for call in asked] == [10, 4]
+    assert {call["op"] for call in asked} == {"subscribe"}
+    assert asked[0]["args"][0] == "orderbook.1.S0USDT"
+    assert asked[1]["args"][-1] == "publicTrade.S6USDT"
+    assert [json.loads(send.data) for send in many.idle(AT)] == [{"op": "ping"}]
+
+
+def test_a_snapshot_is_the_top_even_when_it_repeats() -> None:
+    live = session()
+    assert live.receive(SNAPSHOT, AT) == [top(60000.5, 1.5, 60000.6, 2.0)]
+    assert live.receive(SNAPSHOT, AT) == [top(60000.5, 1.5, 60000.6, 2.0)]
+    assert live.receive(book("snapshot", [], [["60000.6", "2"]], 101), AT) == [top(0.0, 0.0, 60000.6, 2.0)]
+    assert live.receive(book("snapshot", [["61000", "1"]], [["60999", "1"]], 102), AT) == [
+        top(61000.0, 1.0, 60999.0, 1.0)
+    ]
+
+
+def test_deltas_change_the_top_they_follow() -> None:
+    live = session()
+    live.receive(SNAPSHOT, AT)
+    assert live.receive(book("delta", [["60000.5", "0.25"]], [], 101), AT) == [top(60000.5, 0.25, 60000.6, 2.0)]
+    moved = book("delta", [["60000.5", "0"], ["60000.1", "4"]], [["60000.6", "0"], ["60000.4", "5"]], 102)
+    assert live.receive(moved, AT) == [top(60000.1, 4.0, 60000.4, 5.0)]
+    assert live.receive(book("delta", [], [["60000.4", "0"]], 103), AT) == [top(60000.1, 4.0, 0.0, 0.0)]
+
+
+def test_a_gap_leaves_the_symbol_without_a_book_until_a_snapshot(contract: Any) -> None:
+    live = session()
+    delta = book("delta", [["60000.5", "1"]], [], 101)
+    assert contract.refusal(live, delta) == Refusal.NO_SNAPSHOT
+    live.receive(SNAPSHOT, AT)
+    assert contract.refusal(live, book("delta", [["60000.5", "1"]], [], 102)) == Refusal.SEQUENCE_GAP
+    assert contract.refusal(live, delta) == Refusal.NO_SNAPSHOT
+    live.receive(SNAPSHOT, AT)
+    assert live.receive(delta, AT) == [top(60000.5, 1.0, 60000.6, 2.0)]
+
+
+def test_a_bad_delta_ends_the_book(contract: Any) -> None:
+    live = session()
+    live.receive(SNAPSHOT, AT)
+    assert contract.refusal(live, book("delta", [["-1", "1"]], [], 101)) == Refusal.NOT_POSITIVE
+    assert contract.refusal(live, book("delta", [["60000.5", "1"]], [], 102)) == Refusal.NO_SNAPSHOT
+
+
+def test_before_the_matching_time_was_stated() -> None:
+    frame = SNAPSHOT.replace(b',"cts":1759999999997', b"")
+    assert session().receive(frame, AT) == [top(60000.5, 1.5, 60000.6, 2.0)]
+
+
+def test_trades_of_spot_and_of_linear() -> None:
+    first = Trade(3, 60000.5, 0.001, Side.BUY, AT - 3_000_000, AT)
+    assert session().receive(trades(deal(seq=1, RPI=False)), AT) == [first]
+    sold = deal(S="Sell", L="PlusTick", seq=2)
+    second = Trade(3, 60000.5, 0.001, Side.SELL, AT - 3_000_000, AT)
+    assert session().receive(trades(deal(seq=1), sold, deal(BT=True)), AT) == [first, second]
+    assert session().receive(trades(deal(), id="a request's"), AT) == [first]
+
+
+def test_what_is_no_fact_is_nothing() -> None:
+    for benign in (
+        dump(success=True, ret_msg="subscribe", conn_id="2324d924", req_id="", op="subscribe"),
+        dump(success=True, ret_msg="pong", conn_id="465772b1", req_id="", op="ping"),
+        dump(op="pong", args=["1672916271846"], conn_id="cfcb4ocsvfriu23r3er0"),
+    ):
+        assert session().receive(benign, AT) == []
+
+
+def test_frames_with_spaces_are_read_all_the_same() -> None:
+    spaced = json.dumps(json.loads(SNAPSHOT)).encode()
+    assert session().receive(spaced, AT) == [top(60000.5, 1.5, 60000.6, 2.0)]
+    spaced = json.dumps(json.loads(trades(deal()))).encode()
+    assert len(session().receive(spaced, AT)) == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (dump(success=False, ret_msg="error:handler not found", conn_id="c", op="subscribe"), Refusal.VENUE_ERROR),
+        (dump(topic="orderbook.50.BTCUSDT", type="snapshot"), Refusal.UNKNOWN_MESSAGE),
+        (dump(topic="tickers.BTCUSDT", type="snapshot"), Refusal.UNKNOWN_MESSAGE),
+        (dump(hello=1), Refusal.UNKNOWN_MESSAGE),
+        (dump(op="auth", success=True), Refusal.UNKNOWN_MESSAGE),
+        (b"[]", Refusal.WRONG_SHAPE),
+        (book("partial", [], [], 1), Refusal.WRONG_SHAPE),
+        (book("snapshot", [["2", "1"], ["1", "1"]], [], 1), Refusal.WRONG_SHAPE),
+        (trades(deal(S="Both")), Refusal.WRONG_SHAPE),
+        (trades(deal(s="ETHUSDT")), Refusal.UNKNOWN_SYMBOL),
+        (trades(deal(p="0")), Refusal.NOT_POSITIVE),
+        (dump(topic="trade.BTCUSDT", data=[]), Refusal.OLD_DIALECT),
+        (dump(topic="orderBookL2_25.BTCUSDT", type="delta", data={}), Refusal.OLD_DIALECT),
+        (dump(topic="depth", params={"symbol": "BTCUSDT"}, data={}), Refusal.OLD_DIALECT),
+        (dump(success=True, ret_msg="", request={"op": "subscribe"}), Refusal.OLD_DIALECT),
+    ],
+)
+def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -> None:
+    assert contract.refusal(session(), frame) == reason
+
+
+def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
+    good_trade = trades(deal(T=AT_MS, seq=1))
+    for frame in (SNAPSHOT.replace(b"59999999997", b"60000000000"), good_trade):
+        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTCUSDT"):
+            assert (name, contract.refusal(session(), bad)) == (name, reason)
+    for key in (b"ts", b"u", b"s", b"topic"):
+        assert contract.refusal(session(), contract.doubled(SNAPSHOT, key)) == Refusal.DUPLICATE_KEY
+    for key in (b"p", b"T", b"seq"):
+        assert contract.refusal(session(), contract.doubled(good_trade, key)) == Refusal.DUPLICATE_KEY
+
+
+def test_a_key_said_twice_is_seen_even_when_the_count_of_keys_is_that_of_a_complete_message(contract: Any) -> None:
+    frame = contract.doubled(SNAPSHOT.replace(b',"cts":1759999999997', b""), b"ts")
+    assert contract.refusal(session(), frame) == Refusal.DUPLICATE_KEY
+    frame = contract.doubled(trades(deal(seq=1)).replace(b',"seq":1', b""), b"p")
+    assert contract.refusal(session(), frame) == Refusal.DUPLICATE_KEY
+
+
+@settings(max_examples=40, deadline=None)
+@given(draw=st.data(), market=st.sampled_from(["spot", "linear"]))
+def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject, market: str) -> None:
+    mimic = bybit.Mimic(FEEDS, market)
+    contract.round_trip(bybit.Session(FEEDS, market), mimic, draw.draw(contract.facts(mimic)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(draw=st.data())
+def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
+    good = [SNAPSHOT, book("delta", [["60000.5", "0"]], [], 101), trades(deal(), deal(RPI=True)), b'{"op":"pong"}']
+    live = session()
+    live.receive(SNAPSHOT, AT)
+    contract.refuses_or_reads(live, draw.draw(contract.damaged(good)))
+
+
+def test_the_mimic_answers_only_what_was_asked() -> None:
+    mimic = bybit.Mimic(FEEDS)
+    live = session()
+    for send in (*live.open(), *live.idle(AT)):
+        for answer in mimic.hear(send.data, AT):
+            assert json.loads(answer)["success"] is True
+            assert live.receive(answer.encode(), AT) == []
+    assert mimic.greet("/v5/public/spot", AT) == mimic.heartbeat(AT) == []
+    for wrong in ("no json", '{"op":"dance"}', '{"op":"subscribe","args":["orderbook.1.XRPUSDT"]}'):
+        (answer,) = mimic.hear(wrong, AT)
+        with pytest.raises(VenueError, match="VENUE_ERROR"):
+            live.receive(answer.encode(), AT)
+
+
+def test_the_session_for_an_address() -> None:
+    assert bybit.session_for("wss://stream.bybit.com/v5/public/linear", FEEDS).market == "linear"
+    assert bybit.session_for("", FEEDS, "spot").market == "spot"
+    assert isinstance(bybit.session_for("wss://stream.bybit.com/realtime_public", FEEDS), bybit.Retired)
+
+
+@pytest.mark.data
+def test_the_recording_of_2021_is_of_a_retired_dialect(contract: Any, data: Path) -> None:
+    frames = list(tape.read(data / "frames" / "bybit.ws.25.0.txt.gz"))
+    for url in (frames[0].url, ""):
+        counts = contract.conform(bybit.session_for(url, FEEDS, "linear"), frames)
+        assert counts == {"frames": 3342, Refusal.OLD_DIALECT: 3342}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "market"), [("bybit.jsonl", "linear"), ("bybit-spot.jsonl", "spot")])
+def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path, name: str, market: str) -> None:
+    frames = list(tape.read(data / "payloads" / name))
+    symbols = sorted({json.loads(f.data).get("topic", "").rpartition(".")[2] for f in frames} - {""})
+    live = bybit.Session([base.Feed(n, symbol) for n, symbol in enumerate(symbols)], market)
+    counts = contract.conform(live, frames)
+    assert set(counts) <= {
+        "frames",
+        "BookTop",
+        "Trade",
+        Refusal.OLD_DIALECT,
+        Refusal.UNKNOWN_MESSAGE,
+        Refusal.SEQUENCE_GAP,
+    }
+    assert counts["BookTop"] == 2
+    assert counts["Trade"] == {"linear": 4, "spot": 5}[market]
