@@ -3,6 +3,7 @@
 OracleError
 ├── ConfigError          a setting is wrong: file, line, key, value, and what to write instead
 ├── VenueError           a venue's frame is refused, for a named reason (the only error a Session raises)
+├── LineError            a venue cannot be dialled, or does not answer, for a named reason
 ├── FeedError            a message of the trading engine is refused, for a named reason
 ├── JournalError         a journal file is wrong: path, offset and seq say where
 │   ├── JournalUnreadable    it cannot be opened, or is no journal
@@ -28,8 +29,8 @@ class Refusal(StrEnum):
     NOT_UTF8 = "NOT_UTF8"
     NOT_JSON = "NOT_JSON"  # malformed, NaN, Infinity, BOM, NUL, lone surrogates
     DUPLICATE_KEY = "DUPLICATE_KEY"
-    WRONG_SHAPE = "WRONG_SHAPE"  # a field is missing or of another type
-    NOT_A_NUMBER = "NOT_A_NUMBER"  # "1_000", "nan", Arabic digits, 1e400
+    WRONG_SHAPE = "WRONG_SHAPE"  # a field is missing or of another type; text that is no number ("1_000")
+    NOT_A_NUMBER = "NOT_A_NUMBER"  # an infinity, NaN, or more digits than any number has
     NOT_POSITIVE = "NOT_POSITIVE"  # a price or size of zero or below
     UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"  # a symbol nobody asked for
     UNKNOWN_MESSAGE = "UNKNOWN_MESSAGE"  # a channel or event nobody asked for
@@ -63,6 +64,17 @@ class VenueError(OracleError):
     def __init__(self, reason: Refusal, detail: str = "") -> None:
         self.reason, self.detail = reason, detail
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
+
+
+class LineError(OracleError):
+    """A venue cannot be dialled, or an HTTP request is not answered. `reason` is the metric label.
+
+    `status` is the HTTP status, 0 when there is none; `retry_after_s` is what the venue asked for, 0.0 when nothing.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, status: int = 0, retry_after_s: float = 0.0) -> None:
+        self.reason, self.detail, self.status, self.retry_after_s = reason, detail, status, retry_after_s
+        super().__init__(f"{reason}: {detail}" if detail else reason)
 
 
 class FeedError(OracleError):

@@ -29,7 +29,6 @@ from oracle.errors import Refusal, VenueError
 
 T = TypeVar("T")
 EVENT_TIME_ERROR_NS_MAX = 86_400 * NANOS_PER_S  # a day off is another unit, not another clock
-FRAME_DEPTH_MAX = 64
 BACKSLASH = 92  # as an int: looking for one byte is five times as quick as for a string of one
 
 

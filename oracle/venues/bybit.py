@@ -1,10 +1,10 @@
 """What Bybit says: tops of book and trades of its spot and linear markets, on its public v5 WebSocket.
 
-Sources, read 2026-11-21: bybit-exchange.github.io/docs/v5/ws/connect, /v5/websocket/public/orderbook and
-/v5/websocket/public/trade. `orderbook.1` gives the top every 10 ms when it changed, and repeats it after 3 s without a
-change; it is snapshots now and was snapshots and deltas until 2024, and both are read. Its time is `ts`, when the
-message was made: `cts`, the matching engine's, is not renewed by a repetition. Times are milliseconds. The client pings
-every 20 s; a subscription to spot topics may name ten of them.
+Sources, read 2026-11-21: bybit-exchange.github.io/docs/v5/ws/connect and /docs/v5/websocket/public/orderbook.
+`orderbook.1` gives the top every 10 ms when it changed, and repeats it after 3 s without a change. It is snapshots only
+now, and was snapshots and deltas before: both are read. Its time is `ts`, when the message was made: `cts`, the
+matching engine's, is not renewed by a repetition. Times are milliseconds. The client pings every 20 s; a subscription
+to spot topics may name ten of them.
 
 A block trade is negotiated away from the book and is passed over. The dialects before v5 are refused.
 """
@@ -27,6 +27,7 @@ _ADDRESSES = {
 }
 _TOPICS_MAX = 10  # a subscribe message may name so many
 _TRADES_MAX = 1024  # a message may carry so many
+_NO_LEVEL = (0.0, 0.0)
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
 _OLD_TOPICS = ("trade", "orderBookL2_25", "orderBook_200", "instrument_info", "depth", "bookTicker")
 
@@ -84,7 +85,7 @@ class Session(base.Session):
         self._address = _ADDRESSES[market]
         self._tops = {f"orderbook.1.{f.symbol}": f for f in feeds}
         self._trades = {f"publicTrade.{f.symbol}": f for f in feeds}
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Levels] = {}
 
     def url(self) -> str:
         """The market's address."""
@@ -115,25 +116,24 @@ class Session(base.Session):
         feed, said = _feed(self._tops, frame.topic, frame.data.symbol), frame.data
         venue_ns = base.event_time(frame.time_ms, NANOS_PER_MS, recv_ns)
         if frame.type == "delta":
-            bids, asks = self._change(said)
-        elif frame.type == "snapshot" and len(said.bids) < 2 and len(said.asks) < 2:
-            bids, asks = said.bids, said.asks
-        else:
+            said = self._change(said)
+        elif frame.type != "snapshot" or len(said.bids) > 1 or len(said.asks) > 1:
             raise VenueError(Refusal.WRONG_SHAPE, frame.type[:40])
-        bid, bid_size = max(bids) if bids else (0.0, 0.0)
-        ask, ask_size = min(asks) if asks else (0.0, 0.0)
+        bid, bid_size = max(said.bids) if said.bids else _NO_LEVEL
+        ask, ask_size = min(said.asks) if said.asks else _NO_LEVEL
         top = base.top(feed.source, bid, bid_size, ask, ask_size, venue_ns, recv_ns)
-        self._kept[said.symbol] = _Kept(said.update, bids, asks)
+        self._kept[said.symbol] = said
         return top
 
-    def _change(self, said: _Levels) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    def _change(self, said: _Levels) -> _Levels:
         """Both sides after a delta; whatever goes wrong, the symbol is without a book from then on."""
         kept = self._kept.pop(said.symbol, None)
         if kept is None:
             raise VenueError(Refusal.NO_SNAPSHOT, said.symbol[:40])
         if said.update != kept.update + 1:
             raise VenueError(Refusal.SEQUENCE_GAP, f"{said.update} after {kept.update}")
-        return _merge(kept.bids, said.bids), _merge(kept.asks, said.asks)
+        bids, asks = _merge(kept.bids, said.bids), _merge(kept.asks, said.asks)
+        return _Levels(said.symbol, bids, asks, said.update, said.seq)
 
     def _read_trades(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         frame = _DEALS(data)
@@ -166,12 +166,6 @@ class Session(base.Session):
         if said.get("op") in ("subscribe", "unsubscribe", "ping", "pong"):
             return []
         raise VenueError(Refusal.UNKNOWN_MESSAGE, ",".join(said)[:80])
-
-
-class _Kept(Struct):
-    update: int
-    bids: list[tuple[float, float]]
-    asks: list[tuple[float, float]]
 
 
 class Retired(Session):

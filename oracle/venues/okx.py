@@ -1,9 +1,9 @@
 """What OKX says: tops of book and trades of spot pairs and swaps, on its public v5 WebSocket.
 
-Source: www.okx.com/docs-v5/en (Overview/WebSocket, Public Channels), read 2026-11-21, and OKX's notice of 2026-05-21 on
-the order book channels' checksum. `bbo-tbt` gives the top every 10 ms when it changed and needs no login. Times are
-milliseconds in strings. Sizes of swaps are contracts. A connection that hears nothing for 30 s is closed: the client
-says `ping`, the venue `pong`.
+Sources, read 2026-11-21: www.okx.com/help/5399923178253 (`bbo-tbt` needs no login) and
+www.okx.com/help/okx-order-book-channels-checksum-field-deprecation; the reference is www.okx.com/docs-v5/en. `bbo-tbt`
+gives the top every 10 ms when it changed. Times are milliseconds in strings. Sizes of swaps are contracts. A connection
+that hears nothing for 30 s is closed: the client says `ping`, the venue `pong`.
 
 The channel `books` (400 levels: a snapshot, then deltas) is kept for recordings and verified on every frame: by the
 update numbers where the frame has them, and by the CRC32 of its best 25 levels a side where the venue sends one, which

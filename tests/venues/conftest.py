@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -113,6 +114,15 @@ class Contract:
         end = min(at for at in (frame.find(b",", place), frame.find(b"}", place)) if at > 0)
         return frame[:place] + frame[place:end] + b"," + frame[place:]
 
+    def traded(self, frame: bytes) -> Iterator[bytes]:
+        """The frame with one key said twice and another left out, for every two: the count of keys stays the same."""
+        said = json.loads(frame)
+        keys = list(_paths(said, ()))
+        for gone in keys:
+            for twice in keys:
+                if twice[: len(gone)] != gone:
+                    yield _text(said, (), gone, twice).encode()
+
     def conform(self, session: base.Session, frames: Iterable[Frame]) -> Counter[str]:
         """How often each kind of event, and each reason to refuse, came of the received frames of a recording."""
         counts: Counter[str] = Counter()
@@ -129,6 +139,29 @@ class Contract:
 
 def _top(source: int, bid: tuple[float, float], ask: tuple[float, float], venue_ns: int, recv_ns: int) -> BookTop:
     return BookTop(source, *bid, *ask, venue_ns=venue_ns, recv_ns=recv_ns)
+
+
+Path = tuple[str | int, ...]
+
+
+def _paths(said: object, here: Path) -> Iterator[Path]:
+    inner = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for key, value in inner:
+        if isinstance(said, dict):
+            yield (*here, key)
+        yield from _paths(value, (*here, key))
+
+
+def _text(said: object, here: Path, gone: Path, twice: Path) -> str:
+    if isinstance(said, list):
+        return f"[{','.join(_text(v, (*here, n), gone, twice) for n, v in enumerate(said))}]"
+    if not isinstance(said, dict):
+        return json.dumps(said)
+    pairs: list[str] = []
+    for key, value in said.items():
+        path = (*here, key)
+        pairs += [f"{json.dumps(key)}:{_text(value, path, gone, twice)}"] * (0 if path == gone else 1 + (path == twice))
+    return f"{{{','.join(pairs)}}}"
 
 
 @pytest.fixture(scope="session")

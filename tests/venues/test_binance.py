@@ -221,7 +221,7 @@ def test_a_partial_book_of_the_futures_is_whole() -> None:
         (delta(1, 2, [], []), Refusal.UNKNOWN_MESSAGE),
         (snapshot(1, [], []), Refusal.UNKNOWN_MESSAGE),
         (event("trade"), Refusal.WRONG_SHAPE),
-        (event("depth5", **{"lastUpdateId": 1}), Refusal.UNKNOWN_MESSAGE),
+        (event("depth5", lastUpdateId=1), Refusal.UNKNOWN_MESSAGE),
         (event("depthSnapshot"), Refusal.UNKNOWN_MESSAGE),
         (dump(note="@", stream="btcusdt@trade", data={}), Refusal.UNKNOWN_MESSAGE),
         (b"[]", Refusal.WRONG_SHAPE),
@@ -268,6 +268,18 @@ def test_a_key_said_twice_is_seen_even_when_the_count_of_keys_is_that_of_a_compl
     assert contract.refusal(spot(), contract.doubled(without, b"p")) == Refusal.DUPLICATE_KEY
     without = futures_delta(1, 2, 3, [], []).replace(b',"pu":1', b"")
     assert contract.refusal(usdm(), contract.doubled(without, b"u")) == Refusal.DUPLICATE_KEY
+
+
+def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
+    for live, good in (
+        (spot(), ticker()),
+        (spot(), deal()),
+        (usdm(), timed_ticker()),
+        (usdm(), futures_deal("MARKET")),
+    ):
+        for frame in contract.traded(good):
+            with pytest.raises(VenueError):
+                live.receive(frame, AT)
 
 
 @settings(max_examples=60, deadline=None)

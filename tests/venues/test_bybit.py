@@ -171,6 +171,13 @@ def test_a_key_said_twice_is_seen_even_when_the_count_of_keys_is_that_of_a_compl
     assert contract.refusal(session(), frame) == Refusal.DUPLICATE_KEY
 
 
+def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
+    for good in (SNAPSHOT, trades(deal(seq=1, RPI=False)), trades(deal(), deal(L="PlusTick"))):
+        for frame in contract.traded(good):
+            with pytest.raises(VenueError):
+                session().receive(frame, AT)
+
+
 @settings(max_examples=40, deadline=None)
 @given(draw=st.data(), market=st.sampled_from(["spot", "linear"]))
 def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject, market: str) -> None:

@@ -225,6 +225,13 @@ def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
         assert contract.refusal(session(), contract.doubled(frame, b"px")) == Refusal.DUPLICATE_KEY
 
 
+def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
+    for good in (TOP, pushed("trades", deal())):
+        for frame in contract.traded(good):
+            with pytest.raises(VenueError):
+                session().receive(frame, AT)
+
+
 @settings(max_examples=60, deadline=None)
 @given(draw=st.data())
 def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:

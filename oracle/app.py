@@ -1,0 +1,366 @@
+"""The composition root: wires the floors into a running service and takes it down again.
+
+Order of a start: the keys, the journal's end (and the memory it leaves), the engine, the doors, the START order that
+makes every instrument warm up, and only then the lines to the venues. Order of an end: the lines, the last snapshot
+and seal, the doors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+
+from oracle import __version__, log, telemetry
+from oracle.clock import SystemClock
+from oracle.collectors.backoff import DialBudget
+from oracle.collectors.engine_feed import EngineFeed
+from oracle.collectors.inbox import Inbox
+from oracle.collectors.line import Line
+from oracle.collectors.rest import Rest
+from oracle.config import Settings
+from oracle.config import world as world_of
+from oracle.config.settings import Venue
+from oracle.core.carry import carried
+from oracle.core.engine import Engine, EngineState, decode_state, encode_state
+from oracle.core.params import Role, Source, World
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Command, FundingRate, Tick
+from oracle.errors import JournalError, KeyFileError, ServiceError
+from oracle.journal import keys
+from oracle.journal.history import History
+from oracle.journal.recovery import recover
+from oracle.journal.writer import Durability, Opening, Writer
+from oracle.live import Live
+from oracle.methods import for_world
+from oracle.publishers.hub import Hub
+from oracle.publishers.limits import Limits
+from oracle.publishers.metrics import hub_samples, make_metrics_app, web_samples
+from oracle.publishers.rest import STREAMS, make_app
+from oracle.publishers.web import Requests, serve
+from oracle.venues.base import Feed, Session, load
+
+_log = structlog.get_logger("oracle.app")
+CLOCK_LEAD_NS_MAX = 5 * NANOS_PER_S
+UNSYNCHRONISED_NS = 500 * NANOS_PER_MS  # what an unsynchronised clock counts as where `clock.enforce` says so
+
+
+class Running(Struct):
+    """A service that stands: where its doors are and what it is made of."""
+
+    settings: Settings
+    world: World
+    clock: SystemClock
+    engine: Engine
+    live: Live
+    hub: Hub
+    inbox: Inbox
+    lines: list[Line]
+    feed: EngineFeed | None
+    journal: Path
+    port: int
+    feed_port: int
+    metrics_port: int
+
+
+async def run(
+    settings: Settings,
+    *,
+    ready: Callable[[Running], None] | None = None,
+    stop: asyncio.Event | None = None,
+    once: bool = False,
+) -> int:
+    """Run the service until `stop`, SIGTERM or SIGINT; with `once`, until the first values stand.
+
+    Answers the exit status. Raises ConfigError, KeyFileError, JournalError and ServiceError when it cannot start.
+    """
+    log.configure(settings.service.log_format, settings.service.log_level)
+    ended = stop or asyncio.Event()
+    async with serving(settings) as running:
+        _end_on_signals(ended)
+        if ready is not None:
+            ready(running)
+        if once:
+            from oracle.commands.once import show_first
+
+            return await show_first(running)
+        await ended.wait()
+    return 0
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """The service, standing for as long as the context is entered."""
+    async with AsyncExitStack() as stack:
+        running = await _start(settings, stack)
+        tasks = [asyncio.create_task(line.run()) for line in running.lines]
+        tasks.append(asyncio.create_task(_watch_clock(settings, running)))
+        gc.collect()
+        gc.freeze()
+        try:
+            yield running
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            running.live.stop()
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
+    clock = SystemClock()
+    world = world_of(settings)
+    folder = settings.service.data_dir / "journal"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = keys.load_private(settings.signing_key_file)
+    engine, writer = _recovered(settings, world, folder, key, clock)
+    stack.callback(writer.close)
+    history = History(f"sqlite:///{settings.service.data_dir / 'history.sqlite'}")
+    stack.callback(history.close)
+    hub = Hub(world, clock, settings.limits.stream_resume_max, epoch=str(writer.epoch))
+    for perp in world.perps:
+        hub.recall(history.funding(perp.id, limit=settings.limits.funding_history_max))
+    live = _live(settings, engine, writer, hub, history, clock, stack)
+    inbox = Inbox(world, live.on_first)
+    rest = await stack.enter_async_context(Rest(clock))
+    feed = await _open_feed(settings, world, inbox, clock, stack)
+    lines = _lines(settings, world, inbox, clock, rest)
+    running = Running(
+        settings, world, clock, engine, live, hub, inbox, lines, feed, folder, 0, feed.port if feed else 0, 0
+    )
+    await _open_doors(running, writer, history, clock, stack)
+    inbox.put(Command(Action.START, "*", "service", f"version {__version__}, epoch {writer.epoch}", clock.now_ns()))
+    live.start(inbox)
+    _log.info("service.started", port=running.port, journal=str(folder), epoch=writer.epoch, lines=len(lines))
+    return running
+
+
+def _recovered(
+    settings: Settings, world: World, folder: Path, key: Ed25519PrivateKey, clock: SystemClock
+) -> tuple[Engine, Writer]:
+    """The engine with the memory that the journal leaves, and a writer that continues it."""
+    found = recover(folder)
+    lead_ns = found.last_ns - clock.now_ns()
+    if lead_ns > CLOCK_LEAD_NS_MAX:
+        raise ServiceError(
+            f"this machine's clock is {lead_ns / NANOS_PER_S:.0f} s behind the journal's last beat: set the clock"
+        )
+    state: EngineState | None = None
+    if found.state_bytes is not None and found.world is not None:
+        state = carried(found.world, decode_state(found.state_bytes), world)
+        _log.info("journal.recovered", seq=found.last_seq, replayed=found.replayed, differing=found.differing)
+    if found.torn is not None:
+        _log.warning("journal.torn_tail", bytes=found.torn.bytes, offset=found.torn.offset)
+    engine = Engine(world, for_world(world), state)
+    opening = Opening(world, encode_state(engine.state) if state else None, __version__, clock.now_ns())
+    writer = Writer(
+        folder,
+        found,
+        opening,
+        key,
+        durability=Durability(settings.service.durability),
+        segment_bytes_max=settings.journal.segment_bytes_max,
+        snapshot_ms=settings.journal.snapshot_ms,
+        loop=asyncio.get_running_loop(),
+    )
+    return engine, writer
+
+
+def _live(
+    settings: Settings,
+    engine: Engine,
+    writer: Writer,
+    hub: Hub,
+    history: History,
+    clock: SystemClock,
+    stack: AsyncExitStack,
+) -> Live:
+    """The loop, which hands each written tick to the hub and each settlement to the history."""
+    pending: set[asyncio.Task[None]] = set()
+
+    def publish(tick: Tick) -> None:
+        hub.publish(tick)
+        settled = [value for value in tick.values if isinstance(value, FundingRate) and value.final]
+        if settled:
+            task = asyncio.create_task(_keep(history, settled))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+
+    def halt(reason: str, detail: str) -> None:
+        hub.halt(reason)
+
+    async def drain() -> None:
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    stack.push_async_callback(drain)
+    return Live(
+        engine,
+        writer,
+        publish,
+        halt,
+        clock,
+        beat_ms_min=settings.service.beat_ms_min,
+        checkpoint_ms=settings.journal.checkpoint_ms,
+        snapshot_ms=settings.journal.snapshot_ms,
+    )
+
+
+async def _keep(history: History, settled: list[FundingRate]) -> None:
+    """Write settlements to the database, off the loop; the journal has them in any case."""
+    for rate in settled:
+        try:
+            await asyncio.to_thread(history.add, rate)
+        except JournalError as error:
+            _log.error("history.failed", instrument=rate.instrument, error=str(error))
+
+
+async def _open_feed(
+    settings: Settings, world: World, inbox: Inbox, clock: SystemClock, stack: AsyncExitStack
+) -> EngineFeed | None:
+    """The platform's door; without a key nobody could pass it, so it stays shut."""
+    if not settings.engine_feed.enabled or not world.perps:
+        return None
+    secrets = feed_secrets(settings)
+    if not secrets:
+        _log.warning("feed.disabled", reason="no keys: set engine_feed.keys_file or ORACLE_ENGINE_FEED__KEYS__<ID>")
+        return None
+    state = settings.service.data_dir / "engine-feed.json"
+    feed = EngineFeed(world, inbox.put, clock, secrets=secrets, state_path=state)
+    await feed.start(settings.engine_feed.host, settings.engine_feed.port)
+    stack.push_async_callback(feed.stop)
+    return feed
+
+
+def feed_secrets(settings: Settings) -> dict[str, bytes]:
+    """The engine feed's keys, from the settings and from the key file. Raises KeyFileError."""
+    found: dict[str, bytes] = {}
+    path = settings.engine_feed.keys_file
+    if path is not None:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise KeyFileError(f"{path}: cannot read the engine feed's keys: {error.strerror}") from None
+        if path.stat().st_mode & keys.OTHERS:
+            raise KeyFileError(f"{path}: others may read the engine feed's keys: chmod 600 {path}")
+        pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        if any(len(pair) != 2 for pair in pairs):
+            raise KeyFileError(f"{path}: each line is `<key id> <secret in hex>`")
+        found = {name: _secret(name, text) for name, text in pairs}
+    for name, secret in settings.engine_feed.keys.items():
+        found[name] = _secret(name, secret.get_secret_value())
+    return found
+
+
+def _secret(name: str, text: str) -> bytes:
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        raise KeyFileError(f"engine feed key {name}: the secret is not hex") from None
+    if len(secret) < 16:
+        raise KeyFileError(f"engine feed key {name}: the secret is shorter than 16 bytes")
+    return secret
+
+
+def _lines(settings: Settings, world: World, inbox: Inbox, clock: SystemClock, rest: Rest) -> list[Line]:
+    """A line for each venue and market, or several where a connection may not carry all its symbols."""
+    groups: dict[tuple[str, str], list[Source]] = {}
+    for source in world.sources:
+        if source.role is not Role.ENGINE and settings.venue(source.venue).enabled:
+            groups.setdefault((source.venue, source.market), []).append(source)
+    lines: list[Line] = []
+    for (venue, market), sources in groups.items():
+        session_type, _ = load(venue)
+        budget = DialBudget(session_type.dials_per_minute_max)
+        for part in _chunks(sources, session_type.symbols_max):
+            feeds = [Feed(source.id, source.symbol) for source in part]
+            lines.append(_line(session_type, feeds, market, settings.venue(venue), inbox, clock, budget, rest))
+    return lines
+
+
+def _line(
+    session_type: type[Session],
+    feeds: list[Feed],
+    market: str,
+    how: Venue,
+    inbox: Inbox,
+    clock: SystemClock,
+    budget: DialBudget,
+    rest: Rest,
+) -> Line:
+    library = how.library if how.library != "auto" else "aiohttp" if how.proxy else "picows"
+    return Line(
+        session_type,
+        feeds,
+        put=inbox.put,
+        clock=clock,
+        budget=budget,
+        rest=rest,
+        market=market,
+        endpoint=how.url,
+        proxy=how.proxy,
+        library=library,
+    )
+
+
+def _chunks(sources: list[Source], size: int) -> Iterable[list[Source]]:
+    return (sources[place : place + size] for place in range(0, len(sources), size))
+
+
+async def _open_doors(
+    running: Running, writer: Writer, history: History, clock: SystemClock, stack: AsyncExitStack
+) -> None:
+    """The public API and the metrics, each on its own port."""
+    settings, world, live, hub = running.settings, running.world, running.live, running.hub
+    limits, requests = settings.limits, Requests()
+    app = make_app(
+        hub,
+        history,
+        inside=lambda: telemetry.inside(world, running.lines, live, writer, clock),
+        limits=Limits(**{name: getattr(limits, name) for name in Limits._fields}),
+        requests=requests,
+    )
+    running.port = await _listen("the public API", app, settings.service.host, settings.service.port, stack)
+    if settings.metrics.enabled:
+        metrics = make_metrics_app(
+            {
+                "build": telemetry.build_samples(world, writer, clock),
+                "lines": telemetry.line_samples(world, running.lines),
+                "engine": telemetry.engine_samples(live, writer, running.feed),
+                "hub": hub_samples(hub),
+                "web": web_samples(requests, app[STREAMS]),
+            }
+        )
+        running.metrics_port = await _listen("metrics", metrics, settings.metrics.host, settings.metrics.port, stack)
+
+
+async def _listen(what: str, app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
+    """Open a door; answers its port. Raises ServiceError when it is taken."""
+    try:
+        runner, bound = await serve(app, host, port)
+    except OSError as error:
+        raise ServiceError(f"{what} cannot listen on {host}:{port}: {error.strerror} (another --port, or 0)") from error
+    stack.push_async_callback(runner.cleanup)
+    return bound
+
+
+async def _watch_clock(settings: Settings, running: Running) -> None:
+    """Tell the engine how far this machine's clock is believed to be off."""
+    while True:
+        reading = running.clock.reading()
+        if settings.clock.enforce and not reading.synchronised:
+            reading = type(reading)(max(reading.offset_ns, UNSYNCHRONISED_NS), False, reading.recv_ns)
+        running.inbox.put(reading)
+        await asyncio.sleep(settings.clock.check_ms / 1000)
+
+
+def _end_on_signals(ended: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, RuntimeError):  # Windows, or a loop that is not in the main thread
+            loop.add_signal_handler(number, ended.set)
