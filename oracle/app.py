@@ -28,12 +28,13 @@ from oracle.collectors.line import Line
 from oracle.collectors.rest import Rest
 from oracle.config import Settings
 from oracle.config import world as world_of
+from oracle.config.keys import feed_keys, feed_tls
 from oracle.config.settings import Venue
 from oracle.core.carry import carried
 from oracle.core.engine import Engine, EngineState, decode_state, encode_state
 from oracle.core.params import Role, Source, World
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Command, FundingRate, Tick
-from oracle.errors import JournalError, KeyFileError, ServiceError
+from oracle.errors import JournalError, ServiceError
 from oracle.journal import keys
 from oracle.journal.history import History
 from oracle.journal.recovery import recover
@@ -226,45 +227,15 @@ async def _open_feed(
     """The platform's door; without a key nobody could pass it, so it stays shut."""
     if not settings.engine_feed.enabled or not world.perps:
         return None
-    secrets = feed_secrets(settings)
+    secrets = feed_keys(settings)
     if not secrets:
         _log.warning("feed.disabled", reason="no keys: set engine_feed.keys_file or ORACLE_ENGINE_FEED__KEYS__<ID>")
         return None
     state = settings.service.data_dir / "engine-feed.json"
-    feed = EngineFeed(world, inbox.put, clock, secrets=secrets, state_path=state)
+    feed = EngineFeed(world, inbox.put, clock, secrets=secrets, state_path=state, tls=feed_tls(settings))
     await feed.start(settings.engine_feed.host, settings.engine_feed.port)
     stack.push_async_callback(feed.stop)
     return feed
-
-
-def feed_secrets(settings: Settings) -> dict[str, bytes]:
-    """The engine feed's keys, from the settings and from the key file. Raises KeyFileError."""
-    found: dict[str, bytes] = {}
-    path = settings.engine_feed.keys_file
-    if path is not None:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise KeyFileError(f"{path}: cannot read the engine feed's keys: {error.strerror}") from None
-        if path.stat().st_mode & keys.OTHERS:
-            raise KeyFileError(f"{path}: others may read the engine feed's keys: chmod 600 {path}")
-        pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-        if any(len(pair) != 2 for pair in pairs):
-            raise KeyFileError(f"{path}: each line is `<key id> <secret in hex>`")
-        found = {name: _secret(name, text) for name, text in pairs}
-    for name, secret in settings.engine_feed.keys.items():
-        found[name] = _secret(name, secret.get_secret_value())
-    return found
-
-
-def _secret(name: str, text: str) -> bytes:
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        raise KeyFileError(f"engine feed key {name}: the secret is not hex") from None
-    if len(secret) < 16:
-        raise KeyFileError(f"engine feed key {name}: the secret is shorter than 16 bytes")
-    return secret
 
 
 def _lines(settings: Settings, world: World, inbox: Inbox, clock: SystemClock, rest: Rest) -> list[Line]:

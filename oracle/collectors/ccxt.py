@@ -1,0 +1,203 @@
+"""Any exchange that ccxt knows, asked over REST: for venues that have no file of their own.
+
+ccxt signs, parses and names errors; the socket, the budget and the limits are ours, because its `fetch` is replaced by
+one that goes through `rest.Rest`. ccxt invents timestamps on some venues, so a time it states is a claim: it is kept
+as the event time only while it lies within a minute of our own clock, else the event has none.
+
+A poll asks for the top of the book and the last trades. The trades of the first poll may be any age, so they only say
+what is already known; later ones happened between two polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as _random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from oracle.clock import Clock
+from oracle.collectors.backoff import Backoff
+from oracle.collectors.line import DETAIL_CHARS_MAX, LineStats
+from oracle.collectors.rest import Rest
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Nanos, Observation, Side, Trade
+from oracle.errors import LineError, Refusal, ServiceError, VenueError
+from oracle.venues.base import Feed, price, size, top
+
+CLAIM_NS_MAX = 60 * NANOS_PER_S
+LEVELS = 20  # depth asked for; some venues accept no less
+MARKETS_BYTES_MAX = 32 << 20  # the list of markets, once a start
+BODY_BYTES_MAX = 4 << 20
+
+
+class CcxtPoller:
+    """Polls one exchange for a set of feeds, whose symbols are ccxt's (`BTC/USD`). `run` goes on until cancelled."""
+
+    def __init__(
+        self,
+        exchange_id: str,
+        feeds: Sequence[Feed],
+        *,
+        put: Callable[[Observation], None],
+        clock: Clock,
+        rest: Rest,
+        poll_s: float = 2.0,
+        options: Mapping[str, object] | None = None,
+        random: Callable[[], float] = _random.random,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """`options` go to ccxt as they are, `urls` among them. Raises ServiceError when ccxt has no such exchange."""
+        self._feeds, self._put, self._clock = tuple(feeds), put, clock
+        self._poll_s, self._sleep = poll_s, sleep
+        self._backoff = Backoff(random)
+        self._exchange = _exchange(exchange_id, rest, dict(options or {}))
+        self._up: dict[int, bool] = {}
+        self._last_trade: dict[int, str] = {}
+        self._log = structlog.get_logger().bind(venue=exchange_id)
+        self.stats = LineStats(exchange_id, tuple(feed.source for feed in feeds))
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        healthy_ns = 0
+        try:
+            while True:
+                failure = await self.poll()
+                if failure is None:
+                    healthy_ns = healthy_ns or self._clock.now_ns()
+                    await self._sleep(self._poll_s)
+                    continue
+                stood_ns = self._clock.now_ns() - healthy_ns if healthy_ns else 0
+                healthy_ns = 0
+                await self._sleep(self._poll_s + self._backoff.wait_s(stood_ns, _retry_after_s(failure)))
+        finally:
+            for feed in self._feeds:
+                self._link(feed.source, False, "STOPPED")
+            await self._exchange.close()
+
+    async def poll(self) -> Exception | None:
+        """Ask once for every feed; the answer is the last failure, which has been counted and logged."""
+        failure: Exception | None = None
+        for feed in self._feeds:
+            try:
+                await self._ask(feed)
+            except Exception as error:  # ccxt raises what it likes; one market must not cost the others
+                failure = error
+                self._count(feed, error)
+        return failure
+
+    async def _ask(self, feed: Feed) -> None:
+        self.stats.dials += 1
+        book = await self._exchange.fetch_order_book(feed.symbol, LEVELS)
+        recv_ns = self._clock.now_ns()
+        facts: list[Observation] = [_top(feed.source, book, recv_ns)]
+        if self._exchange.has.get("fetchTrades"):
+            trades = await self._exchange.fetch_trades(feed.symbol)
+            if trade := self._new_trade(feed.source, trades, self._clock.now_ns()):
+                facts.append(trade)
+        self._link(feed.source, True, "")
+        self.stats.frames += 1
+        self.stats.last_frame_ns = recv_ns
+        for fact in facts:
+            self.stats.observations += 1
+            self._put(fact)
+
+    def _new_trade(self, source: int, trades: Sequence[Mapping[str, Any]], recv_ns: Nanos) -> Trade | None:
+        if not trades:
+            return None
+        last = trades[-1]
+        name = f"{last.get('id')} {last.get('timestamp')} {last.get('price')} {last.get('amount')}"
+        known, self._last_trade[source] = self._last_trade.get(source), name
+        if known in (None, name):
+            return None
+        side = {"buy": Side.BUY, "sell": Side.SELL}.get(str(last.get("side")), Side.UNKNOWN)
+        at_ns = _claimed_ns(last.get("timestamp"), recv_ns)
+        return Trade(source, price(_float(last.get("price"))), size(_float(last.get("amount"))), side, at_ns, recv_ns)
+
+    def _link(self, source: int, up: bool, reason: str) -> None:
+        if self._up.get(source) is not up:
+            self._up[source] = up
+            now_ns = self._clock.now_ns()
+            self.stats.connected_since_ns = now_ns if up else 0
+            self._put(Link(source, up, reason, now_ns))
+
+    def _count(self, feed: Feed, error: Exception) -> None:
+        if isinstance(error, VenueError):
+            self.stats.refused[error.reason] += 1
+            name = str(error.reason)
+        else:
+            cause = _cause(error)
+            name = cause.reason if cause else type(error).__name__
+            self.stats.ended[name] += 1
+        self.stats.last_error = f"{name}: {error}"[:DETAIL_CHARS_MAX]
+        if self._up.get(feed.source) is not False:
+            self._log.warning(
+                "venue.poll_failed", symbol=feed.symbol, reason=name, detail=str(error)[:DETAIL_CHARS_MAX]
+            )
+        self._link(feed.source, False, name)
+
+
+def _exchange(exchange_id: str, rest: Rest, options: dict[str, object]) -> Any:
+    """ccxt's client of that name, with our way of asking. ccxt is large, so it is imported only when it is wanted."""
+    import ccxt.async_support as library
+
+    known = getattr(library, exchange_id, None)
+    if exchange_id not in library.exchanges or known is None:
+        raise ServiceError(f"ccxt has no exchange {exchange_id!r}")
+
+    async def fetch(
+        self: Any, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
+    ) -> Any:
+        limit = BODY_BYTES_MAX if self.markets else MARKETS_BYTES_MAX
+        asked = self.prepare_request_headers(headers)
+        content = body.encode() if body else None
+        try:
+            answer = await rest.fetch(method, url, headers=asked, content=content, body_bytes_max=limit)
+        except LineError as error:
+            named = library.RequestTimeout if error.reason == "TIMEOUT" else library.NetworkError
+            raise named(f"{self.id} {method} {error}") from error
+        text = answer.body.decode("utf-8", "replace")
+        facts = (answer.status, answer.reason, url, method)
+        text = self.on_rest_response(*facts, answer.headers, text, asked, body)
+        decoded = self.parse_json(text)
+        self.handle_errors(*facts, answer.headers, text, decoded, asked, body)
+        self.handle_http_status_code(*facts, text)
+        return text if decoded is None else decoded
+
+    return type(exchange_id, (known,), {"fetch": fetch})({"enableRateLimit": False, **options})
+
+
+def _top(source: int, book: Mapping[str, Any], recv_ns: Nanos) -> BookTop:
+    bid, bid_size = _level(book.get("bids"))
+    ask, ask_size = _level(book.get("asks"))
+    return top(source, bid, bid_size, ask, ask_size, _claimed_ns(book.get("timestamp"), recv_ns), recv_ns)
+
+
+def _level(levels: object) -> tuple[float, float]:
+    if not isinstance(levels, list):
+        raise VenueError(Refusal.WRONG_SHAPE, "no levels")
+    return (_float(levels[0][0]), _float(levels[0][1])) if levels else (0.0, 0.0)
+
+
+def _float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise VenueError(Refusal.NOT_A_NUMBER, repr(value)[:40])
+    return float(value)
+
+
+def _claimed_ns(claim_ms: object, recv_ns: Nanos) -> Nanos:
+    if isinstance(claim_ms, bool) or not isinstance(claim_ms, int | float):
+        return 0
+    claim_ns = int(claim_ms) * NANOS_PER_MS
+    return claim_ns if abs(claim_ns - recv_ns) <= CLAIM_NS_MAX else 0
+
+
+def _cause(error: BaseException | None) -> LineError | None:
+    while error is not None and not isinstance(error, LineError):
+        error = error.__cause__
+    return error
+
+
+def _retry_after_s(error: Exception) -> float:
+    cause = _cause(error)
+    return cause.retry_after_s if cause else 0.0

@@ -1,0 +1,245 @@
+"""A venue on loopback: a real WebSocket server that speaks the venue's language through its Mimic, and fails on order.
+
+Each client has a Mimic of its own and hears of the symbols it named, in its address or in what it sent. The server
+has no clock and no timer: whoever plays the world says facts with `say` and lets time pass with `tick`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Trade
+from oracle.simulator.faults import LINE_KINDS, Kind
+from oracle.venues import base
+
+HOST = "127.0.0.1"
+FRAMES_WAITING_MAX = 4_096  # a client that reads no more than this behind is cut off, as venues do
+CLIENT_FRAME_BYTES_MAX = 1 << 16
+GARBAGE = '{"this is": no JSON'
+
+
+class VenueServer:
+    """One venue. `feeds` by the venue's market section; sources are the numbers by which `say` knows its markets.
+
+    An async context manager: the port is bound on entry. Raises OSError when it is taken.
+    """
+
+    def __init__(
+        self, venue: str, feeds: Mapping[str, Sequence[base.Feed]], now_ns: Callable[[], Nanos], port: int = 0
+    ) -> None:
+        self._session_type, self._mimic_type = base.load(venue)
+        self.venue, self.port = venue, port
+        self._feeds = {market: tuple(listed) for market, listed in feeds.items()}
+        self._paths = {urlsplit(self._session_type(f, m).url()).path: m for m, f in self._feeds.items()}
+        self._now_ns = now_ns
+        self._lines: list[_Line] = []
+        self._faults: set[Kind] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.2)
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self.port).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flowing.set()
+        for line in tuple(self._lines):
+            line.abort()
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where to dial: scheme, host and port."""
+        return f"ws://{HOST}:{self.port}"
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._lines)
+
+    def say(self, fact: BookTop | Trade) -> None:
+        """State a fact to every client that asked for its market."""
+        if self._faults.isdisjoint((Kind.MUTE, Kind.STALL)):
+            for line in tuple(self._lines):
+                line.say(fact)
+
+    def tick(self, now_ns: Nanos) -> None:
+        """Let time pass: send the heartbeats that are due."""
+        if self._faults.isdisjoint((Kind.MUTE, Kind.STALL)):
+            for line in tuple(self._lines):
+                line.beat(now_ns)
+
+    def begin(self, fault: Kind) -> None:
+        """A fault of the line begins; GARBAGE and OVERSIZED are over as soon as they were sent."""
+        assert fault in LINE_KINDS, fault
+        self._faults.add(fault)
+        match fault:
+            case Kind.STALL:
+                self._flowing.clear()
+            case Kind.GARBAGE:
+                self._send_raw(GARBAGE)
+            case Kind.OVERSIZED:
+                self._send_raw(f'"{"x" * self._session_type.frame_bytes_max}"')
+        for line in tuple(self._lines):
+            line.suffer(fault)
+
+    def end(self, fault: Kind) -> None:
+        """A fault of the line is over."""
+        self._faults.discard(fault)
+        if fault is Kind.STALL:
+            self._flowing.set()
+        for line in tuple(self._lines):
+            line.recover(fault)
+
+    def _send_raw(self, text: str) -> None:
+        for line in tuple(self._lines):
+            line.put([text])
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        await self._flowing.wait()
+        if Kind.DISCONNECT in self._faults:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=CLIENT_FRAME_BYTES_MAX)
+        await socket.prepare(request)
+        market = self._paths.get(request.path) or next(iter(self._feeds))
+        feeds = self._feeds[market]
+        line = _Line(socket, request, self._mimic_type(feeds, market), feeds, self._faults)
+        self._lines.append(line)
+        try:
+            await line.serve(self._now_ns)
+        finally:
+            self._lines.remove(line)
+        return socket
+
+
+class _Line:
+    """One client's connection: what it asked for, what waits to be sent, and the Mimic that speaks to it."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        mimic: base.Mimic,
+        feeds: Sequence[base.Feed],
+        faults: set[Kind],
+    ) -> None:
+        self._socket, self._request, self._mimic, self._faults = socket, request, mimic, faults
+        self._unasked = {feed.source: _naming(feed.symbol) for feed in feeds}
+        self._queue: asyncio.Queue[str] = asyncio.Queue(FRAMES_WAITING_MAX)
+        self._held: list[str] = []
+        self._beaten_ns = 0
+        self._lost = False
+
+    async def serve(self, now_ns: Callable[[], Nanos]) -> None:
+        """Read what the client sends until it goes or is cut off."""
+        self._beaten_ns = now_ns()
+        self._notice(self._request.path_qs)
+        self._answer(self._mimic.greet(self._request.path_qs, now_ns()))
+        writer = asyncio.create_task(self._write())
+        try:
+            async for message in self._socket:
+                if message.type is WSMsgType.TEXT:
+                    self._notice(message.data)
+                    self._answer(self._mimic.hear(message.data, now_ns()))
+                elif message.type is WSMsgType.PING and Kind.MUTE not in self._faults:
+                    await self._socket.pong(message.data)
+        except ConnectionError:
+            pass  # the client went while it was answered
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    def say(self, fact: BookTop | Trade) -> None:
+        """State a fact, if the client asked for its market."""
+        if fact.source in self._mimic.symbols and fact.source not in self._unasked:
+            self.put(self._mimic.speak(as_stated(fact, self._mimic)))
+
+    def beat(self, now_ns: Nanos) -> None:
+        """Send the heartbeat, if one is due."""
+        ping_ns = self._mimic.ping_ms * NANOS_PER_MS
+        if ping_ns and now_ns - self._beaten_ns >= ping_ns:
+            self._beaten_ns = now_ns
+            frames = self._mimic.heartbeat(now_ns)
+            self.put([frame for frame in frames if not any(n.search(frame) for n in self._unasked.values())])
+
+    def put(self, frames: list[str]) -> None:
+        """Send frames when the client takes them; with DROP_HALF, every second one."""
+        for frame in frames:
+            if Kind.DROP_HALF in self._faults:
+                self._lost = not self._lost
+                if self._lost:
+                    continue
+            if self._queue.full():
+                self.abort()
+                return
+            self._queue.put_nowait(frame)
+
+    def suffer(self, fault: Kind) -> None:
+        """A fault of the line begins."""
+        transport = self._request.transport
+        if fault is Kind.STALL and isinstance(transport, asyncio.Transport):
+            transport.pause_reading()
+        elif fault is Kind.DISCONNECT:
+            self.abort()
+
+    def recover(self, fault: Kind) -> None:
+        """A fault of the line is over: what was held back is answered now."""
+        transport = self._request.transport
+        if fault is Kind.STALL and isinstance(transport, asyncio.Transport):
+            transport.resume_reading()
+        elif fault is Kind.MUTE:
+            held, self._held = self._held, []
+            self.put(held)
+
+    def abort(self) -> None:
+        """End the connection without a closing frame."""
+        transport = self._request.transport
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+    def _answer(self, frames: list[str]) -> None:
+        if Kind.MUTE in self._faults:
+            self._held += frames
+        else:
+            self.put(frames)
+
+    def _notice(self, text: str) -> None:
+        """Remember which symbols a client named: from now on it is told about them."""
+        for source, naming in tuple(self._unasked.items()):
+            if naming.search(text):
+                del self._unasked[source]
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self._queue.get()
+            try:
+                await self._socket.send_str(frame)
+            except ConnectionError:
+                return
+
+
+def as_stated(fact: BookTop | Trade, mimic: base.Mimic) -> BookTop | Trade:
+    """The fact as this venue can state it: its event time in the venue's unit, or none where it states none."""
+    states_time = mimic.states_book_time if isinstance(fact, BookTop) else mimic.states_trade_time
+    venue_ns = fact.venue_ns // mimic.time_unit_ns * mimic.time_unit_ns if states_time else 0
+    return msgspec.structs.replace(fact, venue_ns=venue_ns)
+
+
+def _naming(symbol: str) -> re.Pattern[str]:
+    """What names a symbol and no longer one: `BTC-USDT` is not named by `BTC-USDT-SWAP`."""
+    return re.compile(rf"(?<![A-Za-z0-9-]){re.escape(symbol)}(?![A-Za-z0-9-])", re.IGNORECASE)
