@@ -124,7 +124,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(writer.close)
     history = History(f"sqlite:///{settings.service.data_dir / 'history.sqlite'}")
     stack.callback(history.close)
-    hub = Hub(world, clock, settings.limits.stream_resume_max, epoch=str(writer.epoch))
+    hub = Hub(
+        world,
+        clock,
+        settings.limits.stream_resume_max,
+        epoch=str(writer.epoch),
+        value_age_ms_max=settings.service.value_age_ms_max,
+    )
     for perp in world.perps:
         hub.recall(history.funding(perp.id, limit=settings.limits.funding_history_max))
     live = _live(settings, engine, writer, hub, history, clock, stack)

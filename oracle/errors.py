@@ -18,7 +18,10 @@ A bad price is a value (a verdict), a bad peer is an exception, a bad programmer
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Refusal(StrEnum):

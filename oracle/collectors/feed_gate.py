@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from math import inf
 from typing import Annotated, Literal
 
 import msgspec
@@ -163,12 +164,19 @@ class Gate:
 
 
 def _ladder(levels: tuple[tuple[float, float], ...], direction: int) -> tuple[tuple[float, float], ...]:
-    """Levels with sound numbers, best first: rising for asks (1), falling for bids (-1)."""
-    last = -1e300
+    """Levels with sound numbers, best first: rising for asks (1), falling for bids (-1).
+
+    In a strict order the ends bound the prices in between; a NaN is in no order.
+    """
+    last = -inf
     for at, amount in levels:
-        price(at)
-        size(amount)
-        if at * direction <= last:
+        if not (at * direction > last and amount > 0.0):
+            price(at)
+            size(amount)
             raise VenueError(Refusal.WRONG_SHAPE, "levels are not best first")
         last = at * direction
+    if levels:
+        price(levels[0][0])
+        price(levels[-1][0])
+        size(max(amount for _, amount in levels))
     return levels

@@ -161,10 +161,13 @@ class Engine:
             apply_book(sources[seen.source], seen, self._rules[seen.source].source)
         elif isinstance(seen, Trade):
             apply_trade(sources[seen.source], seen)
-        elif isinstance(seen, Depth):
-            self.state.perps[self._engine_perp[seen.source]].depth = seen
-        elif isinstance(seen, Liquidation):
-            self.state.perps[self._engine_perp[seen.source]].liquidations.append(seen.recv_ns)
+        elif isinstance(seen, Depth | Liquidation):
+            if (perp := self._engine_perp.get(seen.source)) is None:
+                return  # only a platform's own book is traded through
+            if isinstance(seen, Depth):
+                self.state.perps[perp].depth = seen
+            else:
+                self.state.perps[perp].liquidations.append(seen.recv_ns)
         elif isinstance(seen, Link):
             apply_link(sources[seen.source], seen)
         elif isinstance(seen, Command):

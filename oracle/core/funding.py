@@ -81,6 +81,11 @@ def fund(state: FundingState, until_ns: Nanos, rules: FundingRules) -> Funded:
     return made
 
 
+def begin(state: FundingState, at_ns: Nanos, rules: FundingRules) -> None:
+    """The first beat of all: the interval that runs is joined in its midst, and what it has missed it lacks."""
+    state.start_ns, state.instant_ns = start_of_interval(at_ns, rules), last_instant(at_ns, rules)
+
+
 def restart(state: FundingState, start_ns: Nanos) -> None:
     """A new interval begins; nothing of the old one counts in it."""
     state.start_ns, state.samples, state.sum_e10 = start_ns, 0, 0

@@ -91,8 +91,14 @@ def judge_outliers(valid: Sequence[Candidate], members: Sequence[Member], rules:
     """Reject whoever is too far from the median of all, and readmit whoever has long been near (I2 to I4).
 
     The median is of all fresh valid sources, rejected ones included, so it does not depend on past rejections. With
-    fewer than three groups nobody new is rejected. Changes verdicts and memories.
+    fewer than three groups nobody new is rejected. A source that has no valid price now is not near: its time inside is
+    broken. Changes verdicts and memories.
     """
+    if len(valid) < len(members):
+        present = {c.place for c in valid}
+        for place, member in enumerate(members):
+            if place not in present:
+                member.inside_since_ns = 0
     ordered = group_prices(valid)
     if not ordered:
         return

@@ -6,6 +6,8 @@ always wins.
 
 from __future__ import annotations
 
+from math import inf
+
 from msgspec import Struct, field
 
 from oracle.core.maths import clamp, halving, median3, quantise, unscaled
@@ -77,7 +79,7 @@ def mark(memory: MarkState, now: MarkInputs, rules: MarkRules, decimals: int, ti
 
 def _book_leg(now: MarkInputs) -> float | None:
     """The median of bid, ask and last of the platform's book (M2); a one-sided or crossed book is no leg."""
-    if now.bid <= 0.0 or now.ask <= 0.0 or now.bid >= now.ask:
+    if not 0.0 < now.bid < now.ask < inf:
         return None
     return median3(now.bid, now.ask, now.last) if now.last > 0.0 else (now.bid + now.ask) / 2.0
 

@@ -8,11 +8,12 @@ venue's clock as measured from its own messages.
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from oracle.core.maths import clamp, median3
+from oracle.core.maths import clamp
 from oracle.core.params import SourceRules
 from oracle.core.types import NANOS_PER_MS, BookTop, Link, Nanos, Trade, Verdict
 from oracle.core.windows import ClockOffset, Gaps
@@ -123,16 +124,15 @@ def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
     if age_ns > within.stale_ns_max:
         return Examined(0.0, age_ns, Verdict.STALE, traded)
     bid, ask = state.bid, state.ask
-    if bid <= 0.0 or ask <= 0.0:
-        return Examined(0.0, age_ns, Verdict.ONE_SIDED, traded)
-    if bid >= ask:
-        return Examined(0.0, age_ns, Verdict.CROSSED, traded)
+    if not 0.0 < bid < ask < inf:  # NaN is on no side either
+        verdict = Verdict.CROSSED if 0.0 < ask <= bid < inf else Verdict.ONE_SIDED
+        return Examined(0.0, age_ns, verdict, traded)
     mid = (bid + ask) / 2.0
     if ask - bid > within.spread_max * mid:
         return Examined(0.0, age_ns, Verdict.WIDE, traded)
     if state.ahead_ns > within.future_ns_max:
         return Examined(0.0, age_ns, Verdict.FUTURE, traded)
-    price = median3(bid, ask, state.last) if traded else mid
+    price = clamp(state.last, bid, ask) if traded else mid  # of three, the median
     late = age_ns > within.stale_ns_min and age_ns > stale_after_ns(state, within)
     return Examined(price, age_ns, Verdict.STALE if late else None, traded)
 

@@ -38,7 +38,10 @@ from oracle.core.windows import Extremes
 
 
 class IndexState(Struct, array_like=True):
-    """What an index remembers. `value` is the last published one, unrounded; `priced_ns` when it was computed."""
+    """What an index remembers. `value` is the last published one, unrounded; `priced_ns` when it was computed.
+
+    `input_ns` is when the oldest input of the published value was said, `good_input_ns` that of the last good one.
+    """
 
     members: list[Member]
     rung: Rung = field(default_factory=Rung)
@@ -57,7 +60,8 @@ class IndexState(Struct, array_like=True):
     liquidation_ok: bool = False
     sampling_ok: bool = False
     reasons: list[Reason] = field(default_factory=list)
-    oldest_ms: int | None = None
+    input_ns: Nanos = 0
+    good_input_ns: Nanos = 0
 
 
 class Conversion(NamedTuple):
@@ -137,6 +141,7 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     advance(index.rung, called, at_ns, rules.ladder)
     found = reasons(index.rung, called)
     value = _price(plan, index, cohort, perps, found, at_ns)
+    index.limited_since_ns = (index.limited_since_ns or at_ns) if Reason.RATE_LIMITED in found else 0
     _publishable(plan, index, cohort, perps, value, at_ns)
     _watch_jump(index, rules, at_ns, second, found)
     values: list[Value] = [_made(plan, index, cohort, found, at_ns)]
@@ -145,10 +150,8 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
         rank = float(list(State).index(now))
         detail = f"{before} to {now}: {' '.join(found)}"
         values.append(Alert(AlertKind.STATE, plan.instrument.id, now is not State.NORMAL, at_ns, at_ns, rank, detail))
-    if second and index.value and index.units is not None:
-        values += watch_sources(
-            facts.watches, plan.names, candidates, index.value, rules.surveillance, plan.instrument.id, at_ns
-        )
+    if second:
+        values += _watch(plan, index, facts, candidates)
     return values, quotes
 
 
@@ -214,7 +217,6 @@ def _price(
     """The value of the rung the index stands on; None: nothing is published."""
     rung, rules = index.rung.state, plan.instrument.rules.ladder
     if rung in USABLE:
-        index.limited_since_ns = 0
         return cohort.price
     if rung not in FALLBACKS:
         return None
@@ -222,11 +224,8 @@ def _price(
         seconds = (at_ns - index.priced_ns) / NANOS_PER_S
         reach = index.value * rules.slew_bps_per_s * seconds / BPS
         value = clamp(cohort.price, index.value - reach, index.value + reach)
-        if value == cohort.price:
-            index.limited_since_ns = 0
-        else:
+        if value != cohort.price:
             found.append(Reason.RATE_LIMITED)
-            index.limited_since_ns = index.limited_since_ns or at_ns
         return value
     returns = [p / then - 1.0 for p, then in zip(perps, index.perps_then, strict=True) if p > 0.0 and then > 0.0]
     if rung is State.LAST_GOOD or len(returns) < rules.perp_markets_min:
@@ -247,12 +246,12 @@ def _publishable(
         index.units = None
         return
     index.units, index.value, index.priced_ns = quantise(value, plan.instrument.price_decimals), value, at_ns
+    index.input_ns = at_ns - cohort.oldest_ns
     if index.rung.state in USABLE:
         index.last_good, index.last_good_value, index.last_good_ns = index.units, value, at_ns
-        index.perps_then = perps
-        index.oldest_ms = cohort.oldest_ns // NANOS_PER_MS
-    elif cohort.groups:
-        index.oldest_ms = cohort.oldest_ns // NANOS_PER_MS
+        index.perps_then, index.good_input_ns = perps, index.input_ns
+    elif index.rung.state is not State.TWO_GROUPS:
+        index.input_ns = index.good_input_ns
 
 
 def _watch_jump(index: IndexState, rules: Rules, at_ns: Nanos, second: bool, found: list[Reason]) -> None:
@@ -301,17 +300,20 @@ def _made(plan: Plan, index: IndexState, cohort: Cohort, found: list[Reason], at
         breakdown_groups=cohort.breakdown_groups,
         confidence_bps_e2=bps_e2(cohort.confidence) if voted else None,
         gap_bps_e2=bps_e2(cohort.gap) if voted else None,
-        oldest_input_age_ms=_oldest_ms(index, cohort, at_ns),
+        oldest_input_age_ms=None if index.units is None else (at_ns - index.input_ns) // NANOS_PER_MS,
     )
 
 
-def _oldest_ms(index: IndexState, cohort: Cohort, at_ns: Nanos) -> int | None:
-    """How old the oldest input of the published value is; a value that is carried forward ages with it."""
-    if index.units is None:
-        return None
-    if index.rung.state in (State.PERP_IMPLIED, State.LAST_GOOD):
-        return (index.oldest_ms or 0) + (at_ns - index.last_good_ns) // NANOS_PER_MS
-    return cohort.oldest_ns // NANOS_PER_MS
+def _watch(plan: Plan, index: IndexState, facts: Facts, candidates: list[Candidate]) -> list[Alert]:
+    """What surveillance looks at each second: a rate limit that binds, and sources that stand off the value."""
+    name, rules, at_ns, since_ns = plan.instrument.id, plan.instrument.rules, facts.at_ns, index.limited_since_ns
+    bound_ms = (at_ns - since_ns) / NANOS_PER_MS if since_ns else 0.0
+    found = facts.watches.see(
+        AlertKind.CLAMP_BINDING, name, since_ns > 0, rules.ladder.guard_alert_ms, at_ns, bound_ms, "ms"
+    )
+    if index.units is not None:
+        found += watch_sources(facts.watches, plan.names, candidates, index.value, rules.surveillance, name, at_ns)
+    return found
 
 
 def _quotes(

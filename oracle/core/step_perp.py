@@ -1,7 +1,8 @@
 """One perpetual at one beat: the premium sample when its instant has passed, the funding rate, then the mark.
 
 Order matters at a settlement: the sample of the settlement instant belongs to the interval that ends there, so it is
-taken first; then the interval settles; then the mark is made with the new interval's estimate.
+taken first; then the interval settles; then the mark is made with the new interval's estimate. An interval that ended
+before the sample's instant settles before it.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ def step(
 ) -> list[Value]:  # fmt: skip
     """The values of a perpetual at a beat."""
     perp.seq += 1
-    values = _samples(instrument, method, perp, feed, reference, at_ns)
-    values += _settlements(instrument, method, perp, reference, at_ns)
+    if not perp.funding.start_ns:
+        funding.begin(perp.funding, at_ns, instrument.rules.funding)
+    instant_ns = funding.last_instant(at_ns, instrument.rules.funding)
+    values = _settlements(instrument, method, perp, reference, at_ns, instant_ns - 1)
+    values += _samples(instrument, method, perp, reference, at_ns, instant_ns)
+    values += _settlements(instrument, method, perp, reference, at_ns, at_ns)
     estimate = perp.estimate
     if values or estimate is None:
         estimate = perp.estimate = method.fund(perp.funding, perp.funding.instant_ns, instrument)
@@ -88,27 +93,24 @@ def _feed_age_ns(perp: PerpState, feed: SourceState, at_ns: Nanos) -> int | None
 
 
 def _samples(
-    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference, at_ns: Nanos
+    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos, instant_ns: Nanos
 ) -> list[Value]:
-    """The premium sample of a grid instant that has passed since the last beat; a late or unfit one is missing."""
-    rules, state = instrument.rules.funding, perp.funding
-    instant_ns = funding.last_instant(at_ns, rules)
-    if not state.start_ns:
-        state.start_ns, state.instant_ns = funding.start_of_interval(at_ns, rules), instant_ns
+    """The premium sample of a grid instant that has passed since the last beat; a late or unfit one is missing.
+
+    A living best bid and ask does not make the book behind them young, so the depth is judged by its own age.
+    """
+    if instant_ns <= perp.funding.instant_ns:
         return []
-    if instant_ns <= state.instant_ns:
-        return []
-    state.instant_ns = instant_ns
+    perp.funding.instant_ns = instant_ns
     price = published(reference.index, reference.instrument)
-    feed_age_ns = _feed_age_ns(perp, feed, at_ns)
-    silent = feed_age_ns is None or feed_age_ns > instrument.rules.mark.feed_stale_ms * NANOS_PER_MS
-    if at_ns - instant_ns > rules.sample_late_ms_max * NANOS_PER_MS:
+    if at_ns - instant_ns > instrument.rules.funding.sample_late_ms_max * NANOS_PER_MS:
         return [_missing(instrument, perp, instant_ns, Reason.LATE)]
     if price is None or not reference.index.sampling_ok:
         return [_missing(instrument, perp, instant_ns, Reason.INDEX_UNUSABLE)]
-    if silent or perp.depth is None:
+    depth = perp.depth
+    if depth is None or at_ns - depth.recv_ns > instrument.rules.mark.feed_stale_ms * NANOS_PER_MS:
         return [_missing(instrument, perp, instant_ns, Reason.ENGINE_FEED_STALE)]
-    made = method.sample(perp.depth, price, instrument)
+    made = method.sample(depth, price, instrument)
     return [_sampled(instrument, perp, instant_ns, made, reference.index.units)]
 
 
@@ -121,7 +123,7 @@ def _sampled(
 ) -> PremiumSample:
     """Count the sample, unless both sides were too thin, and publish it."""
     premium_e10 = None if made.premium is None else quantise(made.premium, PREMIUM_DECIMALS)
-    if premium_e10 is not None and instant_ns > perp.funding.start_ns:
+    if premium_e10 is not None:
         perp.funding.samples += 1
         perp.funding.sum_e10 += premium_e10
     bid, ask = (
@@ -131,16 +133,16 @@ def _sampled(
 
 
 def _settlements(
-    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos
+    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos, until_ns: Nanos
 ) -> list[Value]:
-    """Every interval that has ended since the last beat, settled exactly once; an outage leaves low coverage."""
+    """Every interval that ended by `until_ns`, settled exactly once; an outage leaves low coverage."""
     rules, state = instrument.rules.funding, perp.funding
     interval_ns = rules.interval_ms * NANOS_PER_MS
     values: list[Value] = []
-    while at_ns >= state.start_ns + interval_ns:
+    while until_ns >= state.start_ns + interval_ns:
         settles_ns = state.start_ns + interval_ns
         if len(values) == SETTLEMENTS_PER_BEAT_MAX:
-            funding.restart(state, funding.start_of_interval(at_ns, rules))
+            funding.restart(state, funding.start_of_interval(until_ns, rules))
             break
         made = method.fund(state, settles_ns, instrument)
         late = at_ns - settles_ns > rules.sample_late_ms_max * NANOS_PER_MS
@@ -234,7 +236,7 @@ def _mark_price(
         reasons=tuple(dict.fromkeys([*own, *index.reasons])),
         liquidation_ok=index.liquidation_ok and made is not None,
         feed_age_ms=None if feed_age_ns is None else feed_age_ns // NANOS_PER_MS,
-        oldest_input_age_ms=index.oldest_ms if made else None,
+        oldest_input_age_ms=(at_ns - index.input_ns) // NANOS_PER_MS if made else None,
     )
 
 
@@ -253,7 +255,7 @@ def _watch(
     count = len(perp.liquidations)
     looks = (
         (AlertKind.INDEX_MARK_DIVERGENCE, abs(distance) > rules.divergence_bps, rules.divergence_ms, distance, "bps"),
-        (AlertKind.CLAMP_BINDING, bound_ns > 0, ladder.guard_alert_ms, bound_ns / NANOS_PER_MS, "ms"),
+        (AlertKind.CLAMP_BINDING, perp.mark.bound_since_ns > 0, ladder.guard_alert_ms, bound_ns / NANOS_PER_MS, "ms"),
         (AlertKind.FUNDING_AT_CAP, estimate.cap_binding, 0, estimate.rate_e8 / 1e8, "rate per interval"),
         (AlertKind.LIQUIDATION_CLUSTER, count >= rules.liquidations_min, 0, float(count), "liquidations"),
     )

@@ -74,10 +74,14 @@ class Written(Sink):
         _close_synced(self._descriptor)
 
 
-class _Waiting(NamedTuple):
-    line: bytes
+class _Line(NamedTuple):
+    data: bytes
     then: Then | None
-    turn: int | None  # another file to go on in, instead of a line
+
+
+class _Turn(NamedTuple):
+    descriptor: int  # of the file to go on in
+    then: Then
 
 
 class Synced(Sink):
@@ -94,7 +98,7 @@ class Synced(Sink):
         on_failure: Callable[[JournalNotDurable], object],
     ) -> None:
         self._descriptor, self._directory, self._loop, self._on_failure = descriptor, directory, loop, on_failure
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Line | _Turn] = []
         self._changed = Condition()
         self._closing = False
         self._failure: str | None = None
@@ -103,11 +107,11 @@ class Synced(Sink):
 
     def write(self, line: bytes, then: Then | None) -> None:
         """Hand the line to the thread. Raises JournalNotDurable after a failure, or when the disk is too far behind."""
-        self._hand_over(_Waiting(line, then, None))
+        self._hand_over(_Line(line, then))
 
     def turn_to(self, descriptor: int, then: Then) -> None:
         """Have the thread close the file, call `then`, and go on in another one."""
-        self._hand_over(_Waiting(b"", then, descriptor))
+        self._hand_over(_Turn(descriptor, then))
 
     def close(self) -> None:
         """Wait until everything handed over is on the disk, and close the file."""
@@ -117,7 +121,7 @@ class Synced(Sink):
         self._thread.join()
         _close_synced(self._descriptor)
 
-    def _hand_over(self, item: _Waiting) -> None:
+    def _hand_over(self, item: _Line | _Turn) -> None:
         with self._changed:
             if self._failure is None and len(self._waiting) >= LINES_WAITING_MAX:
                 self._failure = f"the disk is {LINES_WAITING_MAX} lines behind"
@@ -136,44 +140,42 @@ class Synced(Sink):
                 self._failure = str(error)
             self._call(self._on_failure, JournalNotDurable(str(error), path=self._directory))
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_Line | _Turn]:
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
             batch, self._waiting = self._waiting, []
             return [] if self._failure is not None else batch
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[_Line | _Turn]) -> None:
         """Write and sync what lies between two turns at once, then let the loop tell everyone in order."""
-        gathered: list[_Waiting] = []
+        gathered: list[_Line] = []
         for item in batch:
-            if item.turn is None:
+            if isinstance(item, _Line):
                 gathered.append(item)
                 continue
             self._sync(gathered)
             gathered = []
             os.close(self._descriptor)
-            self._descriptor = item.turn
+            self._descriptor = item.descriptor
             sync_directory(self._directory)
-            if item.then is not None:
-                item.then()
+            item.then()
         self._sync(gathered)
 
-    def _sync(self, gathered: list[_Waiting]) -> None:
+    def _sync(self, gathered: list[_Line]) -> None:
         if not gathered:
             return
-        put(self._descriptor, b"".join(item.line for item in gathered))
+        put(self._descriptor, b"".join(line.data for line in gathered))
         os.fdatasync(self._descriptor)
-        if waiters := [item.then for item in gathered if item.then is not None]:
+        if waiters := [line.then for line in gathered if line.then is not None]:
             self._call(_call_all, waiters)
 
     def _call(self, function: Callable[..., object], argument: object) -> None:
         try:
             self._loop.call_soon_threadsafe(function, argument)
         except RuntimeError:
-            log.warning(
-                "journal.nobody_listens", path=str(self._directory)
-            )  # the loop is closed: the line is safe anyway
+            # The loop is closed: the lines are safe, and nobody is left to be told.
+            log.warning("journal.nobody_listens", path=str(self._directory))
 
 
 def _call_all(waiters: list[Then]) -> None:

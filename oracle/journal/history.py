@@ -107,7 +107,9 @@ class History:
         where = [_funding.c.instrument == instrument, _funding.c.settles_ns >= start_ns]
         if end_ns is not None:
             where.append(_funding.c.settles_ns < end_ns)
-        wanted = select(_funding).where(and_(*where)).order_by(_funding.c.settles_ns).limit(min(limit, ROWS_MAX))
+        wanted = (
+            select(_funding).where(and_(*where)).order_by(_funding.c.settles_ns).limit(max(0, min(limit, ROWS_MAX)))
+        )
         try:
             with self._engine.connect() as connection:
                 return [_settlement(row) for row in connection.execute(wanted)]
@@ -138,7 +140,7 @@ class History:
         rows = [_row(settlement) for settlement in batch]
         insert = _insert_for(self._engine.dialect)(_funding).values(rows)
         unique = insert.on_conflict_do_nothing(index_elements=["instrument", "settles_ns"])
-        return int(connection.execute(unique).rowcount)
+        return len(connection.execute(unique.returning(_funding.c.instrument)).all())
 
     def _at(self, connection: Connection, like: FundingRate) -> FundingRate:
         same = and_(_funding.c.instrument == like.instrument, _funding.c.settles_ns == like.settles_ns)

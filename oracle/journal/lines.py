@@ -86,7 +86,7 @@ class SealLine(Struct, frozen=True, array_like=True, tag="seal"):
 Record: TypeAlias = HeadLine | BeatLine | StateLine | SealLine
 
 _decoder = msgspec.json.Decoder(Record)
-_schema = re.compile(rb'\["head",(\d{1,9}),')
+_schema = re.compile(rb'\["head",(\d{1,9})[,\]]')
 
 
 def encode(record: HeadLine | SpokenBeat | StateLine | SealLine) -> bytes:

@@ -131,15 +131,13 @@ def _set_aside(end: _End) -> Torn | None:
 
 
 def _keep(path: Path, tail: bytes) -> None:
-    for n in count(1):
-        try:
-            with path.with_name(f"{path.name.removesuffix('.jsonl')}.torn-{n}").open("xb") as side:
-                side.write(tail)
-                side.flush()
-                os.fsync(side.fileno())
-            return
-        except FileExistsError:
-            continue
+    """Write bytes to the next free side file of a segment."""
+    stem = path.name.removesuffix(".jsonl")
+    free = next(side for n in count(1) if not (side := path.with_name(f"{stem}.torn-{n}")).exists())
+    with free.open("xb") as stream:
+        stream.write(tail)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _last_beat_before(directory: Path, segment: Segment) -> BeatLine | None:

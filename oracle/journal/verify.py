@@ -25,7 +25,7 @@ from oracle.errors import JournalSchemaError, JournalUnreadable
 from oracle.journal import chain
 from oracle.journal.audit import Audited, Counts, Finding, Kind, Piece, audit, digest_in
 from oracle.journal.lines import HeadLine, Torn, state_of
-from oracle.journal.reader import Segment, segments
+from oracle.journal.reader import Segment, raw_lines, segments
 from oracle.journal.stepping import MakeEngine, this_version
 
 PIECE_BYTES_MIN = 4 << 20  # starting a process costs about as much as verifying this much
@@ -138,9 +138,8 @@ def _cuts(path: Path, pieces: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _line_end(path: Path, offset: int) -> int:
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        return offset + len(stream.readline())
+    at, line = next(raw_lines(path, offset))
+    return at + len(line)
 
 
 def _audited(pieces: list[Piece], make_engine: MakeEngine, workers: int) -> Iterator[tuple[Piece, Audited]]:

@@ -29,7 +29,8 @@ class Operation(NamedTuple):
     query: tuple[Parameter, ...] = ()
 
 
-_DECIMAL = {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,18})?$"}
+DECIMAL_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,10})?$"  # few enough digits that the value of a position stays exact
+_DECIMAL = {"type": "string", "pattern": DECIMAL_PATTERN}
 _TIME = {"type": "integer", "minimum": 0}
 _NAMED = ("unknown_instrument", "wrong_kind")
 HISTORY_LIMIT_MAX = 1_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from oracle.core.params import Contract, PerpInstrument, World
 from oracle.core.status import USABLE
@@ -26,6 +26,7 @@ from oracle.publishers.render import Answer, Settled, Stamp
 
 VALUE_DECIMALS = 18  # an inverse contract's value has no end of digits
 _FINE = Decimal(1).scaleb(-VALUE_DECIMALS)
+_WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
 class PerpBoard:
@@ -193,7 +194,7 @@ class PerpBoard:
             return None
         value = position_value(perp.contract, perp.contract_size, side, quantity, entry, Decimal(mark["price"]))
         if perp.contract is Contract.INVERSE:
-            value = value.quantize(_FINE, ROUND_HALF_EVEN)
+            value = value.quantize(_FINE, context=_WIDE)
         return {
             **{key: mark[key] for key in render.STANDING},
             "side": side.lower(),

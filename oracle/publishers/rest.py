@@ -29,9 +29,9 @@ from oracle.publishers.stream import Streams
 from oracle.publishers.web import Requests, answer, application, unkept
 
 HISTORY_READERS_MAX = 4
-_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,18})?", re.ASCII)
+_DECIMAL = re.compile(openapi.DECIMAL_PATTERN, re.ASCII)
 _MILLIS = re.compile(r"[0-9]{1,15}", re.ASCII)
-_DECIMAL_ALLOWED = "a decimal number above 0 with at most 15 digits before and 18 after the point"
+_DECIMAL_ALLOWED = "a decimal number above 0 with at most 12 digits before and 10 after the point"
 log = structlog.get_logger()
 
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -156,8 +156,8 @@ class Connection:
     def __init__(self, streams: Streams, ws: web.WebSocketResponse, request: web.Request) -> None:
         limits = streams.limits
         self._streams, self._ws, self._hub = streams, ws, streams.hub
-        transport = request.transport
-        assert isinstance(transport, asyncio.Transport), transport
+        # uvloop's transports are no subclass of asyncio's: what they can do is the same
+        transport = cast(asyncio.Transport, request.transport)
         self._transport = transport
         _bound_buffers(transport)
         pressure = transport.get_write_buffer_size

@@ -61,9 +61,14 @@ def _fall(at_ms: int, asset: str, amount: float, rise_ms: int) -> Episode:
 
 
 def _ladder() -> tuple[Episode, ...]:
-    """BTC and ETH fall silent venue by venue, down to three groups, two, one and none, then the outside perpetuals."""
-    first = ("binance", "coinbase", "kraken", "okx", "bybit")
-    steps = (*((382_000, venue) for venue in first), (394_000, "bitfinex"), (406_000, "gemini"), (418_000, "bitstamp"))
+    """BTC and ETH fall silent venue by venue, down to three groups, two, one and none, then the outside perpetuals.
+
+    OKX is the first: its perpetuals share a line with its spot, and the repairs of a silent line, ever rarer, are over
+    by the time the perpetuals are needed.
+    """
+    together = ("binance", "coinbase", "kraken", "bybit")
+    singly = ((362_000, "okx"), (394_000, "bitfinex"), (406_000, "gemini"), (418_000, "bitstamp"))
+    steps = (*singly, *((382_000, venue) for venue in together))
     spot = [_silence(at_ms, f"{venue}/spot/{asset}") for at_ms, venue in steps for asset in ASSETS]
     return (*spot, _silence(430_000, "*/perp/*"))
 

@@ -191,16 +191,16 @@ class _Line:
 
     def suffer(self, fault: Kind) -> None:
         """A fault of the line begins."""
-        transport = self._request.transport
-        if fault is Kind.STALL and isinstance(transport, asyncio.Transport):
+        transport = self._transport()
+        if fault is Kind.STALL and transport is not None:
             transport.pause_reading()
         elif fault is Kind.DISCONNECT:
             self.abort()
 
     def recover(self, fault: Kind) -> None:
         """A fault of the line is over: what was held back is answered now."""
-        transport = self._request.transport
-        if fault is Kind.STALL and isinstance(transport, asyncio.Transport):
+        transport = self._transport()
+        if fault is Kind.STALL and transport is not None:
             transport.resume_reading()
         elif fault is Kind.MUTE:
             held, self._held = self._held, []
@@ -208,9 +208,12 @@ class _Line:
 
     def abort(self) -> None:
         """End the connection without a closing frame."""
-        transport = self._request.transport
-        if isinstance(transport, asyncio.Transport):
+        if (transport := self._transport()) is not None:
             transport.abort()
+
+    def _transport(self) -> asyncio.Transport | None:
+        """Whatever the loop calls a transport: uvloop's is no subclass of asyncio's, and can do the same."""
+        return self._request.transport
 
     def _answer(self, frames: list[str]) -> None:
         if Kind.MUTE in self._faults:

@@ -153,12 +153,14 @@ class Rig:
         return value
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rig() -> Callable[..., Rig]:
     """A factory of rigs: `rig(groups=6, usdt=3)`; warmed up at 60 000 unless `warm=False`."""
 
-    def make(warm: bool = True, price: float = 60_000.0, **world: int) -> Rig:
-        made = Rig(make_world(**world))
+    def make(
+        warm: bool = True, price: float = 60_000.0, groups: int = 6, usdt: int = 0, rules: Rules = hk1.SETS[0]
+    ) -> Rig:
+        made = Rig(make_world(groups, rules, usdt=usdt))
         made.quote_all(price)
         made.engine_price = price + 25.0
         if warm:
@@ -166,3 +168,9 @@ def rig() -> Callable[..., Rig]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Callable[..., World]:
+    """`make_world`, for tests that drive an engine themselves."""
+    return make_world

@@ -1,0 +1,45 @@
+"""Figures, not tests: `python tests/bench/run.py [decode|step|chain|wire|replay|all] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench_common import Figure, show
+
+SECTIONS = ("decode", "step", "chain", "wire", "replay")
+
+
+def main() -> int:
+    """Run the sections that were asked for and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("section", nargs="?", default="all", choices=(*SECTIONS, "all"))
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: whether it runs, not how fast")
+    parser.add_argument("--json", action="store_true", help="one JSON object a figure instead of the table")
+    args = parser.parse_args()
+    figures: list[Figure] = []
+    for section in SECTIONS if args.section == "all" else (args.section,):
+        began = time.monotonic()
+        bench: Callable[[bool], list[Figure]] = import_module(f"bench_{section}").bench
+        figures += bench(args.quick)
+        print(f"{section}: {time.monotonic() - began:.1f} s", file=sys.stderr)
+    if args.json:
+        print("\n".join(json.dumps(figure._asdict()) for figure in figures))
+        return 0
+    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} processors, "
+          f"load {os.getloadavg()[0]:.1f}; medians of repeats, best beside them")  # fmt: skip
+    print(show(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

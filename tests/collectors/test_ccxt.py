@@ -1,0 +1,183 @@
+"""ccxt parses, our client asks: kraken's REST dialect, read through ccxt and httpx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from structlog.testing import capture_logs
+
+from oracle.clock import ManualClock
+from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.rest import Rest
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Observation, Side, Trade
+from oracle.errors import ServiceError
+from oracle.venues.base import Feed
+
+pytestmark = pytest.mark.anyio
+NOW_NS = 1_790_000_000 * NANOS_PER_S
+BASE = "https://api.kraken.com/0/public"
+ASSETS = {"XXBT": {"aclass": "currency", "altname": "XBT", "decimals": 10, "display_decimals": 5, "status": "enabled"}}
+ASSETS |= {"ZUSD": {"aclass": "currency", "altname": "USD", "decimals": 4, "display_decimals": 2, "status": "enabled"}}
+PAIR = {
+    "altname": "XBTUSD",
+    "wsname": "XBT/USD",
+    "aclass_base": "currency",
+    "base": "XXBT",
+    "aclass_quote": "currency",
+    "quote": "ZUSD",
+    "pair_decimals": 1,
+    "cost_decimals": 5,
+    "lot_decimals": 8,
+    "lot_multiplier": 1,
+    "leverage_buy": [],
+    "leverage_sell": [],
+    "fees": [[0, 0.4]],
+    "fees_maker": [[0, 0.25]],
+    "ordermin": "0.00005",
+    "costmin": "0.5",
+    "tick_size": "0.1",
+    "status": "online",
+}
+
+
+def ok(result: object) -> dict[str, object]:
+    return {"error": [], "result": result}
+
+
+def depth(bids: list[list[Any]], asks: list[list[Any]]) -> dict[str, object]:
+    return ok({"XXBTZUSD": {"bids": bids, "asks": asks}})
+
+
+def trades(*rows: list[Any]) -> dict[str, object]:
+    return ok({"XXBTZUSD": list(rows), "last": "1"})
+
+
+class Bench:
+    """A poller of kraken with its world replaced."""
+
+    def __init__(self, router: respx.MockRouter) -> None:
+        self.clock, self.seen = ManualClock(NOW_NS), list[Observation]()
+        self.rest = Rest(self.clock, rate_per_s=1_000.0)
+        self.poller = CcxtPoller(
+            "kraken", [Feed(5, "BTC/USD")], put=self.seen.append, clock=self.clock, rest=self.rest, random=lambda: 1.0
+        )
+        router.get(f"{BASE}/Assets").respond(json=ok(ASSETS))
+        router.get(f"{BASE}/AssetPairs").respond(json=ok({"XXBTZUSD": PAIR}))
+        self.depth = router.get(f"{BASE}/Depth").respond(json=depth([["60000.1", "1.5", 1]], [["60000.2", "2", 1]]))
+        self.trades = router.get(f"{BASE}/Trades").respond(json=trades(["60000.1", "0.5", 1.0, "b", "l", "", 1]))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    with respx.mock(assert_all_called=False) as router:
+        bench = Bench(router)
+        yield bench
+        await bench.poller._exchange.close()
+        await bench.rest.aclose()
+
+
+async def test_a_book_becomes_a_top_with_our_time(bench: Bench) -> None:
+    assert await bench.poller.poll() is None
+    assert bench.seen == [Link(5, True, "", NOW_NS), BookTop(5, 60000.1, 1.5, 60000.2, 2.0, 0, NOW_NS)]
+    assert (bench.poller.stats.frames, bench.poller.stats.observations) == (1, 1)
+    assert bench.poller.stats.connected_since_ns == NOW_NS
+
+
+async def test_only_a_trade_between_two_polls_is_news_and_its_time_is_a_claim(bench: Bench) -> None:
+    await bench.poller.poll()
+    await bench.poller.poll()
+    assert not [o for o in bench.seen if isinstance(o, Trade)], "the first trades may be any age; the same is no news"
+    recent_s = NOW_NS / NANOS_PER_S - 3
+    bench.trades.respond(json=trades(["60001.0", "0.25", recent_s, "s", "m", "", 2]))
+    await bench.poller.poll()
+    bench.trades.respond(json=trades(["60002.0", "0.25", recent_s - 3600, "?", "m", "", 3]))
+    await bench.poller.poll()
+    bench.trades.respond(json=trades())
+    assert await bench.poller.poll() is None
+    at_ns = int(recent_s * 1_000) * NANOS_PER_MS
+    first, second = [o for o in bench.seen if isinstance(o, Trade)]
+    assert first == Trade(5, 60001.0, 0.25, Side.SELL, at_ns, NOW_NS)
+    assert (second.price, second.venue_ns, second.recv_ns) == (60002.0, 0, NOW_NS)
+
+
+async def test_an_empty_side_is_a_fact(bench: Bench) -> None:
+    bench.depth.respond(json=depth([], [["60000.2", "2", 1]]))
+    await bench.poller.poll()
+    assert bench.seen[-1] == BookTop(5, 0.0, 0.0, 60000.2, 2.0, 0, NOW_NS)
+
+
+@pytest.mark.parametrize("level", [["-1", "1", 1], ["nan", "1", 1], ["x", "1", 1]])
+async def test_a_bad_number_is_refused(bench: Bench, level: list[Any]) -> None:
+    bench.depth.respond(json=depth([level], [["60000.2", "2", 1]]))
+    assert await bench.poller.poll() is not None
+    assert not [o for o in bench.seen if isinstance(o, BookTop)]
+    assert bench.poller.stats.refused.total() + bench.poller.stats.ended.total() == 1
+
+
+async def test_every_failure_is_named_and_takes_the_link_down_once(bench: Bench) -> None:
+    await bench.poller.poll()
+    with capture_logs() as logs:
+        bench.depth.mock(side_effect=httpx.ReadTimeout("slow"))
+        await bench.poller.poll()
+        bench.depth.mock(side_effect=None, return_value=httpx.Response(502))
+        await bench.poller.poll()
+        bench.depth.respond(json={"error": ["EAPI:Rate limit exceeded"]})
+        await bench.poller.poll()
+        bench.depth.respond(json={"error": ["EGeneral:Internal error"]})
+        await bench.poller.poll()
+        bench.depth.respond(content=b"x" * (5 << 20))
+        await bench.poller.poll()
+    assert bench.poller.stats.ended == {
+        "TIMEOUT": 1,
+        "ExchangeNotAvailable": 2,
+        "DDoSProtection": 1,
+        "TOO_LARGE": 1,
+    }
+    assert [o for o in bench.seen if isinstance(o, Link)][1:] == [Link(5, False, "TIMEOUT", NOW_NS)]
+    assert [log["reason"] for log in logs] == ["TIMEOUT"]
+    bench.depth.respond(json=depth([["1", "1", 1]], [["2", "1", 1]]))
+    assert await bench.poller.poll() is None
+    assert bench.seen[-2] == Link(5, True, "", NOW_NS)
+
+
+async def test_an_unknown_symbol_does_not_cost_its_neighbour(bench: Bench) -> None:
+    bench.poller._feeds = (Feed(4, "NO/SUCH"), Feed(5, "BTC/USD"))
+    await bench.poller.poll()
+    assert bench.poller.stats.ended == {"BadSymbol": 1}
+    assert [o.source for o in bench.seen if isinstance(o, BookTop)] == [5]
+
+
+async def test_polls_keep_their_pace_and_back_off(bench: Bench) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        bench.clock.advance(int(seconds * NANOS_PER_S))
+        if len(waits) == 2:
+            bench.depth.respond(429, headers={"retry-after": "9"})
+        if len(waits) == 5:
+            await asyncio.Event().wait()
+
+    bench.poller._sleep = sleep
+    task = asyncio.create_task(bench.poller.run())
+    async with asyncio.timeout(5):
+        while len(waits) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert waits == [2.0, 2.0, 2.25, 2.0 + (9.0 - 2.25) + 0.5, 3.0]
+    assert bench.seen[-1] == Link(5, False, "RateLimitExceeded", bench.seen[-1].recv_ns)
+
+
+async def test_an_exchange_ccxt_does_not_know_is_refused_at_the_start() -> None:
+    async with Rest(ManualClock()) as rest:
+        for name in ("nosuch", "Exchange"):
+            with pytest.raises(ServiceError, match="no exchange"):
+                CcxtPoller(name, [], put=print, clock=ManualClock(), rest=rest)

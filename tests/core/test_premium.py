@@ -1,0 +1,94 @@
+"""The premium is what it costs to trade the impact notional, and a side that cannot carry it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from oracle.core.params import Contract
+from oracle.core.premium import Sampled, impact_price, sample
+from oracle.core.types import Reason
+
+Levels = list[tuple[float, float]]
+NOTIONAL = 20_000.0
+SIZES = st.one_of(st.integers(1, 10_000).map(lambda n: n / 1000), st.integers(1, 20_000).map(float))
+LEVELS = st.lists(st.tuples(st.integers(5_990_000, 6_010_000).map(lambda n: n / 100), SIZES), max_size=12)
+
+
+def exact_impact(levels: Sequence[tuple[float, float]], contract: Contract, contract_size: float) -> Fraction | None:
+    """Buy a cent's worth after another, as it were, in exact numbers."""
+    left, base = Fraction(NOTIONAL), Fraction(0)
+    for price, size in levels:
+        worth = Fraction(size) * Fraction(contract_size) * (Fraction(price) if contract is Contract.LINEAR else 1)
+        assume(abs(worth - left) > Fraction(1, 1000))
+        base += min(worth, left) / Fraction(price)
+        left -= min(worth, left)
+    return Fraction(NOTIONAL) / base if left == 0 else None
+
+
+@settings(max_examples=200)
+@given(LEVELS, st.sampled_from(Contract), st.sampled_from([1.0, 0.001, 100.0]))
+def test_the_impact_price_is_the_average_fill(levels: Levels, contract: Contract, contract_size: float) -> None:
+    found, true = impact_price(levels, NOTIONAL, contract, contract_size), exact_impact(levels, contract, contract_size)
+    if true is None:
+        assert found is None
+    else:
+        assert found == pytest.approx(float(true), rel=1e-13)
+
+
+def test_fills_by_hand() -> None:
+    levels = [(50_000.0, 0.1), (40_000.0, 1.0)]
+    # 5 000 at 50 000 is 0.1, the other 15 000 at 40 000 is 0.375.
+    assert impact_price(levels, NOTIONAL, Contract.LINEAR, 1.0) == pytest.approx(20_000 / 0.475)
+    assert impact_price(levels, NOTIONAL, Contract.INVERSE, 1.0) is None, "1.1 contracts of one dollar"
+    assert impact_price([(50_000.0, 200.0)], NOTIONAL, Contract.INVERSE, 100.0) == 50_000.0
+    assert impact_price([], NOTIONAL, Contract.LINEAR, 1.0) is None
+
+
+@settings(max_examples=100)
+@given(LEVELS, LEVELS, st.integers(5_990_000, 6_010_000).map(lambda n: n / 100), st.sampled_from(Contract))
+def test_a_sample_is_what_the_rule_says(bids: Levels, asks: Levels, index: float, contract: Contract) -> None:
+    made = sample(bids, asks, index, NOTIONAL, contract, 1.0)
+    bid, ask = (exact_impact(side, contract, 1.0) for side in (bids, asks))
+    assert (made.impact_bid is None, made.impact_ask is None) == (bid is None, ask is None)
+    assert (Reason.THIN_BID in made.reasons, Reason.THIN_ASK in made.reasons) == (bid is None, ask is None)
+    if bid is None and ask is None:
+        assert made.premium is None
+        return
+    exact_index = Fraction(index)
+    above = max(Fraction(0), bid - exact_index) if bid is not None else 0
+    below = max(Fraction(0), exact_index - ask) if ask is not None else 0
+    assert made.premium == pytest.approx(float((above - below) / exact_index), abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "premium"),
+    [
+        (60_030.0, 60_040.0, 0.0005),
+        (59_960.0, 59_970.0, -0.0005),
+        (59_990.0, 60_010.0, 0.0),  # the index lies within the book: no premium
+    ],
+)
+def test_a_premium_is_the_distance_beyond_the_book(bid: float, ask: float, premium: float) -> None:
+    made = sample([(bid, 5.0)], [(ask, 5.0)], 60_000.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert rounded(made) == Sampled(premium, bid, ask)
+
+
+def rounded(made: Sampled) -> Sampled:
+    """A sample to ten digits, as it is published."""
+    premium, *prices = (None if x is None else round(x, 10) for x in (made.premium, made.impact_bid, made.impact_ask))
+    return Sampled(premium, *prices, made.reasons)
+
+
+def test_a_thin_side_counts_nothing_and_two_thin_sides_are_no_sample() -> None:
+    thick, thin = [(60_030.0, 5.0)], [(60_040.0, 0.1)]
+    one = sample(thick, thin, 60_000.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert rounded(one) == Sampled(0.0005, 60_030.0, None, [Reason.THIN_ASK])
+    other = sample(thin, [(59_970.0, 5.0)], 60_000.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert rounded(other) == Sampled(-0.0005, None, 59_970.0, [Reason.THIN_BID])
+    none = sample(thin, thin, 60_000.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert none == Sampled(None, None, None, [Reason.THIN_BID, Reason.THIN_ASK, Reason.MISSING])
