@@ -22,6 +22,7 @@ from msgspec import Struct
 from oracle import __version__, log, telemetry
 from oracle.clock import SystemClock
 from oracle.collectors.backoff import DialBudget
+from oracle.collectors.ccxt import CcxtPoller
 from oracle.collectors.engine_feed import EngineFeed
 from oracle.collectors.inbox import Inbox
 from oracle.collectors.line import Line
@@ -49,6 +50,7 @@ from oracle.publishers.web import Requests, serve
 from oracle.venues.base import Feed, Session, load
 
 _log = structlog.get_logger("oracle.app")
+CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
 CLOCK_LEAD_NS_MAX = 5 * NANOS_PER_S
 UNSYNCHRONISED_NS = 500 * NANOS_PER_MS  # what an unsynchronised clock counts as where `clock.enforce` says so
 
@@ -63,7 +65,7 @@ class Running(Struct):
     live: Live
     hub: Hub
     inbox: Inbox
-    lines: list[Line]
+    lines: list[Line | CcxtPoller]
     feed: EngineFeed | None
     journal: Path
     port: int
@@ -244,14 +246,18 @@ async def _open_feed(
     return feed
 
 
-def _lines(settings: Settings, world: World, inbox: Inbox, clock: SystemClock, rest: Rest) -> list[Line]:
+def _lines(settings: Settings, world: World, inbox: Inbox, clock: SystemClock, rest: Rest) -> list[Line | CcxtPoller]:
     """A line for each venue and market, or several where a connection may not carry all its symbols."""
     groups: dict[tuple[str, str], list[Source]] = {}
     for source in world.sources:
         if source.role is not Role.ENGINE and settings.venue(source.venue).enabled:
             groups.setdefault((source.venue, source.market), []).append(source)
-    lines: list[Line] = []
+    lines: list[Line | CcxtPoller] = []
     for (venue, market), sources in groups.items():
+        if venue.startswith(CCXT):
+            feeds = [Feed(source.id, source.symbol) for source in sources]
+            lines.append(CcxtPoller(venue.removeprefix(CCXT), feeds, put=inbox.put, clock=clock, rest=rest))
+            continue
         session_type, _ = load(venue)
         budget = DialBudget(session_type.dials_per_minute_max)
         for part in _chunks(sources, session_type.symbols_max):

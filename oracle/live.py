@@ -21,6 +21,7 @@ from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Beat, Nanos, Tick, Valu
 from oracle.errors import JournalNotDurable
 
 log = structlog.get_logger("oracle.live")
+WAKE_AFTER_NS = NANOS_PER_MS  # timers fire up to a millisecond early
 
 
 class Inbox(Protocol):
@@ -115,13 +116,14 @@ class Live:
             self._soon = self._loop.call_later(wait_ns / NANOS_PER_S, self._beat)
 
     def _on_second(self) -> None:
-        """Close a beat now and wake again just after the next whole second."""
+        """Close a beat now and wake again just after the next whole second, never a breath before it."""
         now_ns = self._clock.now_ns()
         self._beat()
         if self._loop is not None and not self.failed:
-            left_ns = NANOS_PER_S - now_ns % NANOS_PER_S
-            self.stats.late_ns_max = max(self.stats.late_ns_max, now_ns % NANOS_PER_S if self.stats.beats > 1 else 0)
-            self._second = self._loop.call_later(left_ns / NANOS_PER_S, self._on_second)
+            past_ns = now_ns % NANOS_PER_S
+            if self._second is not None:
+                self.stats.late_ns_max = max(self.stats.late_ns_max, past_ns)
+            self._second = self._loop.call_later((NANOS_PER_S - past_ns + WAKE_AFTER_NS) / NANOS_PER_S, self._on_second)
 
     def _beat(self) -> None:
         if self._soon is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from oracle import __version__
 from oracle.clock import SystemClock
+from oracle.collectors.ccxt import CcxtPoller
 from oracle.collectors.engine_feed import EngineFeed
 from oracle.collectors.line import Line
 from oracle.core.params import World
@@ -33,7 +34,7 @@ def build_samples(world: World, writer: Writer, clock: SystemClock) -> Supplier:
     return samples
 
 
-def line_samples(world: World, lines: Sequence[Line]) -> Supplier:
+def line_samples(world: World, lines: Sequence[Line | CcxtPoller]) -> Supplier:
     """The lines to the venues; a line's counts are those of each source it carries."""
 
     def samples() -> Iterator[Sample]:
@@ -71,7 +72,7 @@ def engine_samples(live: Live, writer: Writer, feed: EngineFeed | None) -> Suppl
     return samples
 
 
-def inside(world: World, lines: Sequence[Line], live: Live, writer: Writer, clock: SystemClock) -> Inside:
+def inside(world: World, lines: Sequence[Line | CcxtPoller], live: Live, writer: Writer, clock: SystemClock) -> Inside:
     """The parts of the service as the status page tells them."""
     now_ns = clock.now_ns()
     reading = clock.reading()
@@ -92,7 +93,7 @@ def inside(world: World, lines: Sequence[Line], live: Live, writer: Writer, cloc
     return Inside(journal, beats, [_link(world, line, now_ns) for line in lines])
 
 
-def _link(world: World, line: Line, now_ns: Nanos) -> dict[str, Any]:
+def _link(world: World, line: Line | CcxtPoller, now_ns: Nanos) -> dict[str, Any]:
     stats = line.stats
     return {
         "venue": stats.venue,

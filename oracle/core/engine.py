@@ -53,6 +53,14 @@ class EngineState(Struct, array_like=True):
     watches: Watches = field(default_factory=lambda: Watches({}))
 
 
+class _Touched(Struct, gc=False):
+    """What a beat concerns: by place, the indices and perpetuals; the sources that were heard of, None for any."""
+
+    indices: list[bool]
+    perps: list[bool]
+    sources: set[int] | None
+
+
 _decoder = msgspec.json.Decoder(EngineState)
 _encoder = msgspec.json.Encoder()
 
@@ -108,19 +116,19 @@ class Engine:
         state = self.state
         assert beat.at_ns >= state.at_ns, (beat.at_ns, state.at_ns)
         second = beat.at_ns // NANOS_PER_S > state.at_ns // NANOS_PER_S
-        indices = [second] * len(self.world.indices)
-        perps = [second] * len(self.world.perps)
+        touched = _Touched([second] * len(self._plans), [second] * len(state.perps), set())
         if second:
             for memory in state.perps:
                 memory.mark.reference = memory.mark.units
         state.seq, state.at_ns = beat.seq, beat.at_ns
         for seen in beat.seen:
-            self._apply(seen, indices, perps)
+            self._apply(seen, touched)
+        indices, perps = touched.indices, touched.perps
         values: list[Value] = []
         quotes: dict[str, tuple[Quote, ...]] = {}
         for place, instrument in enumerate(self.world.indices):
             if indices[place]:
-                found, quotes[instrument.id] = self._step_index(place, second)
+                found, quotes[instrument.id] = self._step_index(place, touched.sources, second)
                 values += found
                 for dependent in self._dependents[place]:
                     indices[dependent] = True
@@ -129,11 +137,12 @@ class Engine:
                     values += self._step_perp(place, perp, second)
         return Tick(beat.seq, beat.at_ns, tuple(values), quotes)
 
-    def _step_index(self, place: int, second: bool) -> tuple[list[Value], tuple[Quote, ...]]:
-        state, instrument = self.state, self.world.indices[place]
-        conversions = {quote: self._convert(target) for quote, target in instrument.conversions.items()}
-        facts = step_index.Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches)
-        return step_index.step(self._plans[place], state.indices[place], facts, second)
+    def _step_index(self, place: int, heard: set[int] | None, second: bool) -> tuple[list[Value], tuple[Quote, ...]]:
+        state, plan = self.state, self._plans[place]
+        targets = self.world.indices[place].conversions
+        conversions = {quote: self._convert(targets[quote]) for quote in plan.conversions}
+        facts = step_index.Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches, heard)
+        return step_index.step(plan, state.indices[place], facts, second)
 
     def _convert(self, target: str) -> step_index.Conversion:
         place = self._place[target]
@@ -154,40 +163,42 @@ class Engine:
             self.state.watches,
         )
 
-    def _apply(self, seen: Observation, indices: list[bool], perps: list[bool]) -> None:
+    def _apply(self, seen: Observation, touched: _Touched) -> None:
         """Let one observation change what is known, and note whom it touches."""
         sources = self.state.sources
         if isinstance(seen, BookTop):
             apply_book(sources[seen.source], seen, self._rules[seen.source].source)
         elif isinstance(seen, Trade):
             apply_trade(sources[seen.source], seen)
-        elif isinstance(seen, Depth | Liquidation):
+        elif isinstance(seen, Depth):
             if (perp := self._engine_perp.get(seen.source)) is None:
                 return  # only a platform's own book is traded through
-            if isinstance(seen, Depth):
-                self.state.perps[perp].depth = seen
-            else:
-                self.state.perps[perp].liquidations.append(seen.recv_ns)
+            self.state.perps[perp].depth = seen
+        elif isinstance(seen, Liquidation):
+            if (perp := self._engine_perp.get(seen.source)) is None:
+                return
+            self.state.perps[perp].liquidations.append(seen.recv_ns)
         elif isinstance(seen, Link):
             apply_link(sources[seen.source], seen)
         elif isinstance(seen, Command):
             self._command(seen)
-            indices[:] = [True] * len(indices)
+            touched.indices[:] = [True] * len(touched.indices)
+            touched.sources = None
             return
         elif isinstance(seen, ClockReading):
             self.state.clock_offset_ns = seen.offset_ns
             return
         else:
             return  # a Ticker is a venue's own statement; no rule of the engine reads it
-        self._touch(seen, indices, perps)
+        self._touch(seen.source, touched)
 
-    def _touch(
-        self, seen: BookTop | Trade | Depth | Liquidation | Link, indices: list[bool], perps: list[bool]
-    ) -> None:
-        for place in self._voters[seen.source]:
-            indices[place] = True
-        if (perp := self._engine_perp.get(seen.source)) is not None:
-            perps[perp] = True
+    def _touch(self, source: int, touched: _Touched) -> None:
+        if touched.sources is not None:
+            touched.sources.add(source)
+        for place in self._voters[source]:
+            touched.indices[place] = True
+        if (perp := self._engine_perp.get(source)) is not None:
+            touched.perps[perp] = True
 
     def _command(self, command: Command) -> None:
         """An order changes states and flags, never a value."""

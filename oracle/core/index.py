@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from oracle.core.maths import clamp, mad_band, median, median_sorted, median_without, quartile
+from oracle.core.maths import clamp, mad_band, median, median_sorted, middle_without, quartile
 from oracle.core.params import IndexRules, SourceRules
 from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
 
@@ -25,7 +25,8 @@ class Member(Struct, array_like=True):
     bid: float = 0.0
     ask: float = 0.0
     moved_ns: Nanos = 0
-    others_then: float = 0.0
+    others_low: float = 0.0
+    others_high: float = 0.0
 
 
 class Candidate(Struct, gc=False):
@@ -71,19 +72,23 @@ def group_prices(members: Sequence[Candidate]) -> list[float]:
 
 
 def judge_frozen(fresh: Sequence[Candidate], members: Sequence[Member], rules: SourceRules, at_ns: Nanos) -> None:
-    """Mark as FROZEN whoever's book stands while the others move (S6). Changes verdicts and memories."""
+    """Mark as FROZEN whoever's book stands while the others move (S6). Changes verdicts and memories.
+
+    Of an even number of others both in the middle must have moved: their mean would let one half of them, which may
+    lie, silence the honest whose books stand.
+    """
     if len(fresh) < 2:
         return
     ordered = sorted([c.price for c in fresh])
-    frozen_ns = rules.frozen_ms * NANOS_PER_MS
+    frozen_ns, moved = rules.frozen_ms * NANOS_PER_MS, rules.frozen_bps / BPS
     for c in fresh:
         member = members[c.place]
         if c.bid != member.bid or c.ask != member.ask:
             member.bid, member.ask, member.moved_ns = c.bid, c.ask, at_ns
-            member.others_then = median_without(ordered, ordered.index(c.price))
+            member.others_low, member.others_high = middle_without(ordered, ordered.index(c.price))
         elif at_ns - member.moved_ns > frozen_ns:
-            others = median_without(ordered, ordered.index(c.price))
-            if abs(others / member.others_then - 1.0) * BPS > rules.frozen_bps:
+            low, high = middle_without(ordered, ordered.index(c.price))
+            if low / member.others_high - 1.0 > moved or 1.0 - high / member.others_low > moved:
                 c.verdict = Verdict.FROZEN
 
 

@@ -37,14 +37,12 @@ def median3(a: float, b: float, c: float) -> float:
     return a if c < a else b if c > b else c
 
 
-def median_without(ordered: Sequence[float], place: int) -> float:
-    """The median of sorted values (at least two) with the one at `place` left out, without building the rest."""
+def middle_without(ordered: Sequence[float], place: int) -> tuple[float, float]:
+    """The middle two of sorted values (at least two) without the one at `place`; of an odd count the middle, twice."""
     n = len(ordered) - 1
     half = n >> 1
     upper = ordered[half if half < place else half + 1]
-    if n & 1:
-        return upper
-    return (ordered[half - 1 if half - 1 < place else half] + upper) / 2.0
+    return (upper if n & 1 else ordered[half - 1 if half - 1 < place else half]), upper
 
 
 def clamp(value: float, low: float, high: float) -> float:

@@ -84,6 +84,7 @@ class LadderRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     perp_drift_bps_max: Annotated[float, _bps("PERP_IMPLIED", "and by this in all", 1, 5_000)]
     fallback_ms_max: Annotated[int, _ms("HALTED", "a fallback lasts no longer", 1_000, 600_000)]
     warm_ms: Annotated[int, _ms("up", "WARMING to NORMAL", 0, 600_000)]
+    warm_degraded_ms: Annotated[int, _ms("up", "WARMING to DEGRADED: conversions warm up too", 0, 600_000)]
     fallback_up_ms: Annotated[int, _ms("up", "FALLBACK to DEGRADED, or to a better rung", 0, 600_000)]
     normal_up_ms: Annotated[int, _ms("up", "DEGRADED to NORMAL", 0, 600_000)]
     halt_up_ms: Annotated[int, _ms("up", "HALTED to WARMING", 0, 600_000)]

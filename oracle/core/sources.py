@@ -18,6 +18,8 @@ from oracle.core.params import SourceRules
 from oracle.core.types import NANOS_PER_MS, BookTop, Link, Nanos, Trade, Verdict
 from oracle.core.windows import ClockOffset, Gaps
 
+NEVER_NS = 1 << 62  # later than any beat
+
 
 class SourceState(Struct, array_like=True):
     """The memory of one source. Times are 0 while nothing is known."""
@@ -35,16 +37,19 @@ class SourceState(Struct, array_like=True):
     clock: ClockOffset = field(default_factory=ClockOffset)
 
 
-class Examined(NamedTuple):
+class Examined(Struct, frozen=True, gc=False):
     """A source's own price in its own currency (0.0: none), its age, and a verdict that concerns it alone.
 
     `verdict` None: nothing against it yet. A STALE source keeps its price while it is younger than `stale_ms_max`.
+    All but the age, which counts from `since_ns`, stands until `until_ns`, unless the source is heard of before.
     """
 
     price: float
     age_ns: int
     verdict: Verdict | None
     traded: bool
+    since_ns: Nanos
+    until_ns: Nanos
 
 
 class Bounds(NamedTuple):
@@ -114,37 +119,45 @@ def forget_price(state: SourceState) -> None:
 
 def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
     """The source's price at `at_ns` and what is against it, looked at alone (rules S1, S2, S4, S5, S7)."""
-    stated_ns = state.stated_ns
-    if not stated_ns:
-        return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False)
-    traded = state.last_trade_ns > 0 and at_ns - state.last_trade_ns <= within.trade_anchor_ns
-    age_ns = age(state, within, at_ns)
-    if state.excluded:
-        return Examined(0.0, age_ns, Verdict.EXCLUDED, traded)
-    if age_ns > within.stale_ns_max:
-        return Examined(0.0, age_ns, Verdict.STALE, traded)
+    if not state.stated_ns:
+        return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False, NEVER_NS, NEVER_NS)
+    since_ns = _since_ns(state, within)
+    age_ns = at_ns - since_ns if at_ns > since_ns else 0
+    anchored_ns = state.last_trade_ns + within.trade_anchor_ns
+    traded = state.last_trade_ns > 0 and at_ns <= anchored_ns
+    until_ns = anchored_ns if traded else NEVER_NS
+    if state.excluded or age_ns > within.stale_ns_max:
+        verdict = Verdict.EXCLUDED if state.excluded else Verdict.STALE
+        return Examined(0.0, age_ns, verdict, traded, since_ns, until_ns)
+    if (against := _against_book(state, within)) is not None:
+        return Examined(0.0, age_ns, against, traded, since_ns, min(until_ns, since_ns + within.stale_ns_max))
+    bid, ask = state.bid, state.ask
+    price = clamp(state.last, bid, ask) if traded else (bid + ask) / 2.0  # of three, the median
+    late_ns = since_ns + within.stale_ns_min
+    if at_ns > late_ns:  # the median gap is dear, and seldom needed
+        late_ns = since_ns + int(stale_after_ns(state, within))
+        if at_ns > late_ns:
+            until_ns = min(until_ns, since_ns + within.stale_ns_max)
+            return Examined(price, age_ns, Verdict.STALE, traded, since_ns, until_ns)
+    return Examined(price, age_ns, None, traded, since_ns, until_ns if until_ns < late_ns else late_ns)
+
+
+def _against_book(state: SourceState, within: Bounds) -> Verdict | None:
     bid, ask = state.bid, state.ask
     if not 0.0 < bid < ask < inf:  # NaN is on no side either
-        verdict = Verdict.CROSSED if 0.0 < ask <= bid < inf else Verdict.ONE_SIDED
-        return Examined(0.0, age_ns, verdict, traded)
-    mid = (bid + ask) / 2.0
-    if ask - bid > within.spread_max * mid:
-        return Examined(0.0, age_ns, Verdict.WIDE, traded)
-    if state.ahead_ns > within.future_ns_max:
-        return Examined(0.0, age_ns, Verdict.FUTURE, traded)
-    price = clamp(state.last, bid, ask) if traded else mid  # of three, the median
-    late = age_ns > within.stale_ns_min and age_ns > stale_after_ns(state, within)
-    return Examined(price, age_ns, Verdict.STALE if late else None, traded)
+        return Verdict.CROSSED if 0.0 < ask <= bid < inf else Verdict.ONE_SIDED
+    if ask - bid > within.spread_max * ((bid + ask) / 2.0):
+        return Verdict.WIDE
+    return Verdict.FUTURE if state.ahead_ns > within.future_ns_max else None
 
 
-def age(state: SourceState, within: Bounds, at_ns: Nanos) -> int:
-    """How old this source's price is, in ns, never negative: by receipt, or by event time if that is older (S4)."""
-    by_receipt = at_ns - state.stated_ns
+def _since_ns(state: SourceState, within: Bounds) -> Nanos:
+    """From when this source's price ages: from its receipt, or from its event time if that is older (S4)."""
     if state.event_ns:
-        by_event = at_ns - state.event_ns - _offset_ns(state, within.offset_ns_max)
-        if by_event > by_receipt:
-            by_receipt = by_event
-    return by_receipt if by_receipt > 0 else 0
+        by_event_ns = state.event_ns + _offset_ns(state, within.offset_ns_max)
+        if by_event_ns < state.stated_ns:
+            return by_event_ns
+    return state.stated_ns
 
 
 def stale_after_ns(state: SourceState, within: Bounds) -> float:

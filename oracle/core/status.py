@@ -35,7 +35,9 @@ def _ladder() -> dict[tuple[State, State], Move]:
     for call in CALLS:
         ready = call in USABLE
         table[State.HALTED, call] = Move(State.WARMING, "halt_up_ms") if ready else Move(State.HALTED, None)
-        table[State.WARMING, call] = Move(call, "warm_ms") if ready else Move(State.WARMING, None)
+        table[State.WARMING, call] = Move(State.WARMING, None)
+    table[State.WARMING, State.NORMAL] = Move(State.NORMAL, "warm_ms")
+    table[State.WARMING, State.DEGRADED] = Move(State.DEGRADED, "warm_degraded_ms")
     table[State.WARMING, State.HALTED] = Move(State.HALTED, None)
     return table
 

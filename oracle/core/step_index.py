@@ -7,6 +7,7 @@ value; HALTED and WARMING nothing.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from math import isfinite
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from oracle.core.index import BPS, Candidate, Cohort, Member
 from oracle.core.maths import bps_e2, clamp, median, quantise, unscaled
 from oracle.core.method import Method
 from oracle.core.params import IndexInstrument, Rules, World
-from oracle.core.sources import SourceState, bounds, examine
+from oracle.core.sources import Examined, SourceState, bounds, examine
 from oracle.core.status import FALLBACKS, USABLE, Called, Conditions, Rung, advance, call, enter, reasons
 from oracle.core.surveillance import Watches, watch_sources
 from oracle.core.types import (
@@ -64,6 +65,9 @@ class IndexState(Struct, array_like=True):
     good_input_ns: Nanos = 0
 
 
+_UNKNOWN = Examined(0.0, 0, None, False, 0, -1)
+
+
 class Conversion(NamedTuple):
     """Our own published index for a quote currency: its value (None: there is none), its state and when it was made."""
 
@@ -73,25 +77,31 @@ class Conversion(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a beat is judged with, besides the index's own memory."""
+    """What a beat is judged with, besides the index's own memory. `heard`: which sources it changed; None: any."""
 
     at_ns: Nanos
     clock_offset_ns: int
     sources: list[SourceState]
     conversions: dict[str, Conversion]
     watches: Watches
+    heard: Set[int] | None = None
 
 
 class Plan:
-    """What never changes about an index: who votes, in which group, in which currency, by which method."""
+    """What never changes about an index: who votes, in which group, in which currency, by which method.
+
+    `examined` is no memory: it only saves examining a source again, voters first, that would come out the same.
+    """
 
     def __init__(self, world: World, instrument: IndexInstrument, method: Method) -> None:
         self.instrument = instrument
         self.method = method
         self.sources = [world.sources[i] for i in instrument.sources]
         self.perps = [world.sources[i] for i in instrument.perp_sources]
+        self.watched = (*instrument.sources, *instrument.perp_sources)
         self.names = [source.name for source in self.sources]
         self.within = bounds(instrument.rules.source)
+        self.examined = [_UNKNOWN] * (len(self.sources) + len(self.perps))
         self.conversions = sorted({s.quote for s in (*self.sources, *self.perps) if s.quote != instrument.quote})
 
 
@@ -134,6 +144,7 @@ def published(index: IndexState, instrument: IndexInstrument) -> float | None:
 def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[list[Value], tuple[Quote, ...]]:
     """The values of an index at a beat, and what each of its sources counted for. `second`: a new one began."""
     at_ns, rules = facts.at_ns, plan.instrument.rules
+    _examine(plan, facts)
     candidates = _candidates(plan, facts)
     cohort = plan.method.index(candidates, index.members, rules, at_ns)
     perps = _perp_prices(plan, facts)
@@ -155,19 +166,33 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     return values, quotes
 
 
+def _examine(plan: Plan, facts: Facts) -> None:
+    """Look again at every source that was heard of, or that time alone has changed."""
+    at_ns, heard, examined = facts.at_ns, facts.heard, plan.examined
+    for place, source in enumerate(plan.watched):
+        if heard is None or source in heard or at_ns > examined[place].until_ns:
+            examined[place] = examine(facts.sources[source], plan.within, at_ns)
+
+
 def _candidates(plan: Plan, facts: Facts) -> list[Candidate]:
     """Every source, examined alone and converted (S1 to S5, S7)."""
-    rules, at_ns, own = plan.instrument.rules.source, facts.at_ns, plan.instrument.quote
-    rates = {quote: _rate(c, rules.conversion_age_ms_max, at_ns) for quote, c in facts.conversions.items()}
+    at_ns, own, sources = facts.at_ns, plan.instrument.quote, facts.sources
+    rates = _rates(plan, facts)
     found = []
-    for place, source in enumerate(plan.sources):
-        memory = facts.sources[source.id]
-        price, age_ns, verdict, traded = examine(memory, plan.within, at_ns)
+    for place, (source, seen) in enumerate(zip(plan.sources, plan.examined, strict=False)):
+        memory, price, verdict, age_ns = sources[source.id], seen.price, seen.verdict, at_ns - seen.since_ns
         if source.quote != own and price > 0.0:
             price *= rates[source.quote]
             verdict = Verdict.NO_CONVERSION if price == 0.0 else verdict
-        found.append(Candidate(place, source.group, price, age_ns, verdict, traded, memory.bid, memory.ask))
+        age_ns = age_ns if age_ns > 0 else 0
+        found.append(Candidate(place, source.group, price, age_ns, verdict, seen.traded, memory.bid, memory.ask))
     return found
+
+
+def _rates(plan: Plan, facts: Facts) -> dict[str, float]:
+    """What a price in each foreign currency is multiplied by."""
+    age_ms_max = plan.instrument.rules.source.conversion_age_ms_max
+    return {quote: _rate(facts.conversions[quote], age_ms_max, facts.at_ns) for quote in plan.conversions}
 
 
 def _rate(conversion: Conversion, age_ms_max: int, at_ns: Nanos) -> float:
@@ -178,14 +203,11 @@ def _rate(conversion: Conversion, age_ms_max: int, at_ns: Nanos) -> float:
 
 def _perp_prices(plan: Plan, facts: Facts) -> list[float]:
     """The converted prices of the outside perpetuals; 0.0 for one that is not fresh and valid."""
-    rules, at_ns = plan.instrument.rules.source, facts.at_ns
+    own, rates = plan.instrument.quote, _rates(plan, facts)
     found = []
-    for source in plan.perps:
-        seen = examine(facts.sources[source.id], plan.within, at_ns)
+    for source, seen in zip(plan.perps, plan.examined[len(plan.sources) :], strict=True):
         price = seen.price if seen.verdict is None else 0.0
-        if source.quote != plan.instrument.quote:
-            price *= _rate(facts.conversions[source.quote], rules.conversion_age_ms_max, at_ns)
-        found.append(price)
+        found.append(price if source.quote == own else price * rates[source.quote])
     return found
 
 
@@ -193,6 +215,7 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
     """Tell the ladder what it sees."""
     groups = cohort.groups
     contained = not groups or (isfinite(cohort.price) and 0.0 < groups[0] <= cohort.price <= groups[-1])
+    visible = not groups or cohort.price >= unscaled(1, plan.instrument.price_decimals)
     fresh = [p for p, then in zip(perps, index.perps_then, strict=True) if p > 0.0 and then > 0.0]
     now = Conditions(
         facts.at_ns,
@@ -206,7 +229,7 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
         len(fresh),
         cohort.price,
         index.last_good_value,
-        not contained,
+        not (contained and visible),
     )
     return call(index.rung, now, plan.instrument.rules.ladder)
 

@@ -78,6 +78,7 @@ SETS: tuple[Rules, ...] = (
             perp_drift_bps_max=300.0,
             fallback_ms_max=60_000,
             warm_ms=10_000,
+            warm_degraded_ms=20_000,
             fallback_up_ms=10_000,
             normal_up_ms=30_000,
             halt_up_ms=30_000,

@@ -285,8 +285,21 @@ def test_a_book_that_stands_while_the_others_move_is_frozen(
     assert frozen_after(ms, others, mine) is verdict
 
 
+@settings(max_examples=100)
+@given(st.integers(3, 11), st.data())
+def test_fewer_than_half_cannot_freeze_the_honest_whose_books_stand(n: int, data: st.DataObject) -> None:
+    f = data.draw(st.integers(0, (n - 1) // 2))
+    honest = data.draw(st.lists(st.floats(60_000.0, 60_050.0), min_size=n - f, max_size=n - f))
+    members = [Member() for _ in range(n)]
+    for round_ in range(3):
+        candidates = said([*honest, *data.draw(st.lists(ANYTHING, min_size=f, max_size=f))])
+        cohort = hk1_index(candidates, members, RULES, T0 + round_ * 20_000 * MS)
+        assert min(honest) <= cohort.price <= max(honest)
+        assert all(c.verdict is Verdict.USED for c in candidates[: n - f])
+
+
 def test_alone_nobody_is_frozen() -> None:
-    members = [Member(bid=1.0, ask=1.0, moved_ns=1, others_then=5.0)]
+    members = [Member(bid=1.0, ask=1.0, moved_ns=1, others_low=5.0, others_high=5.0)]
     alone = said([1.0])
     judge_frozen(alone, members, RULES.source, T0)
     assert alone[0].verdict is None

@@ -80,8 +80,8 @@ def test_a_premium_is_the_distance_beyond_the_book(bid: float, ask: float, premi
 
 def rounded(made: Sampled) -> Sampled:
     """A sample to ten digits, as it is published."""
-    premium, *prices = (None if x is None else round(x, 10) for x in (made.premium, made.impact_bid, made.impact_ask))
-    return Sampled(premium, *prices, made.reasons)
+    parts = [None if x is None else round(x, 10) for x in (made.premium, made.impact_bid, made.impact_ask)]
+    return Sampled(parts[0], parts[1], parts[2], made.reasons)
 
 
 def test_a_thin_side_counts_nothing_and_two_thin_sides_are_no_sample() -> None:

@@ -27,8 +27,10 @@ from oracle.core.types import (
     Trade,
     Value,
 )
+from oracle.journal.audit import Kind
 from oracle.journal.recovery import Recovered
 from oracle.journal.stepping import this_version
+from oracle.journal.verify import Report
 from oracle.journal.writer import Opening, Writer
 from oracle.methods import hk1
 
@@ -188,6 +190,20 @@ def trade_on(
 
 
 MakeScribe: TypeAlias = Callable[..., Scribe]
+
+
+def small_journal(scribe: MakeScribe, directory: Path) -> Path:
+    """A journal of 64 lines in one segment: head, beats, seals and a state."""
+    writing = scribe(directory, snapshot_ms=3_000)
+    writing.beats(57, loud_every=4)
+    writing.writer.close()
+    assert len(writing.writer.path.read_bytes().splitlines()) == 64
+    return writing.writer.path
+
+
+def kinds(report: Report) -> list[Kind]:
+    """What kinds of findings a report has."""
+    return [finding.kind for finding in report.findings]
 
 
 @pytest.fixture(scope="session")

@@ -26,20 +26,13 @@ from tests.journal.conftest import (
     STEP_NS,
     MakeScribe,
     TallyEngine,
+    small_journal,
     trade_on,
     trading_beats,
     trading_world,
 )
 
 PARTS = 4  # a part may run beside another
-
-
-def small(scribe: MakeScribe, directory: Path) -> Path:
-    """A journal of 64 lines: head, beats, seals and a state."""
-    writing = scribe(directory, snapshot_ms=3_000)
-    writing.beats(57, loud_every=4)
-    writing.writer.close()
-    return writing.writer.path
 
 
 def test_where_there_is_no_journal_everything_begins(tmp_path: Path) -> None:
@@ -75,7 +68,7 @@ def test_the_memory_of_the_real_engine_comes_back(tmp_path: Path, key: Ed25519Pr
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_truncation_keeps_the_longest_valid_prefix(scribe: MakeScribe, memory_path: Path, part: int) -> None:
-    data = small(scribe, memory_path / "whole").read_bytes()
+    data = small_journal(scribe, memory_path / "whole").read_bytes()
     lines = list(Reader(memory_path / "whole"))
     assert len(lines) == 64
     ends = [line.offset for line in lines[1:]] + [len(data)]
@@ -118,7 +111,7 @@ def _memories(directory: Path) -> dict[int, tuple[int, bytes | None]]:
 
 
 def test_every_flip_before_the_last_lines_is_refused(scribe: MakeScribe, memory_path: Path) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     data = path.read_bytes()
     third_last = [line.offset for line in Reader(path)][-3]
     head = data.find(b"\n") + 1
@@ -134,7 +127,7 @@ def test_every_flip_before_the_last_lines_is_refused(scribe: MakeScribe, memory_
 def test_rubbish_behind_the_last_line_is_set_aside_and_told_in_the_next_head(
     scribe: MakeScribe, memory_path: Path
 ) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     size = path.stat().st_size
     (memory_path / "journal-000001.torn-1").write_bytes(b"from another day")
     with path.open("ab") as stream:
@@ -152,7 +145,7 @@ def test_rubbish_behind_the_last_line_is_set_aside_and_told_in_the_next_head(
 
 @pytest.mark.parametrize("begun", [b"", b"0123", b"0" * 64 + b' ["head",1,2,'])
 def test_a_segment_whose_head_was_torn_is_begun_again(scribe: MakeScribe, memory_path: Path, begun: bytes) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     (memory_path / "journal-000002.jsonl").write_bytes(begun)
     found = recover(memory_path, TallyEngine)
     assert (found.segment, found.last_seq) == (1, 57)
@@ -165,7 +158,7 @@ def test_a_segment_whose_head_was_torn_is_begun_again(scribe: MakeScribe, memory
 
 
 def test_a_segment_without_beats_takes_the_last_seq_from_before(scribe: MakeScribe, memory_path: Path) -> None:
-    small(scribe, memory_path)
+    small_journal(scribe, memory_path)
     for _ in range(2):
         scribe(memory_path, recover(memory_path, TallyEngine)).writer.close()
     found = recover(memory_path, TallyEngine)
@@ -181,7 +174,7 @@ def test_a_journal_of_a_head_alone_has_no_beat(scribe: MakeScribe, memory_path: 
 
 
 def test_a_compressed_last_segment_is_read_and_never_cut(scribe: MakeScribe, memory_path: Path) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     data = path.read_bytes()
     path.unlink()
     packed = memory_path / "journal-000001.jsonl.gz"
@@ -193,7 +186,7 @@ def test_a_compressed_last_segment_is_read_and_never_cut(scribe: MakeScribe, mem
 
 
 def test_beats_that_come_out_otherwise_are_counted(scribe: MakeScribe, memory_path: Path) -> None:
-    small(scribe, memory_path)
+    small_journal(scribe, memory_path)
     assert recover(memory_path, Louder).differing == 7
 
 
@@ -221,7 +214,7 @@ def impossible(world: World, state: bytes | None) -> TallyEngine:
 
 
 def test_what_cannot_be_replayed_is_an_error(scribe: MakeScribe, memory_path: Path) -> None:
-    small(scribe, memory_path)
+    small_journal(scribe, memory_path)
     with pytest.raises(JournalError, match="seq 31: the engine fails on a recorded beat: ArithmeticError"):
         recover(memory_path, Fails)
     with pytest.raises(JournalSchemaError, match="use the version that wrote it"):
@@ -231,7 +224,7 @@ def test_what_cannot_be_replayed_is_an_error(scribe: MakeScribe, memory_path: Pa
 
 
 def test_a_newer_schema_is_refused_and_nothing_is_changed(scribe: MakeScribe, memory_path: Path) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     newer = path.read_bytes().replace(b'["head",1,', b'["head",2,')
     path.write_bytes(newer)
     with pytest.raises(JournalSchemaError, match="newer version"):
@@ -242,7 +235,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(scribe: MakeScribe, me
 def test_a_system_that_fails_is_an_error(
     scribe: MakeScribe, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = small(scribe, memory_path)
+    path = small_journal(scribe, memory_path)
     with path.open("ab") as stream:
         stream.write(b"torn")
 

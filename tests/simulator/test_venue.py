@@ -11,6 +11,7 @@ from types import ModuleType
 import aiohttp
 import msgspec
 import pytest
+import uvloop
 
 from oracle.clock import ManualClock
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
@@ -241,6 +242,29 @@ async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
 async def test_no_fault_of_the_world_is_one_of_a_line() -> None:
     with pytest.raises(AssertionError):
         server(ManualClock(START)).begin(Kind.SILENCE)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("fault", [Kind.STALL, Kind.DISCONNECT])
+def test_a_line_fails_in_the_same_way_on_the_services_own_loop(fault: Kind) -> None:
+    """uvloop's transports are of another kind than asyncio's."""
+
+    async def fails() -> None:
+        async with dialled("/linear?BTCUSDT") as (venue, socket):
+            venue.begin(fault)
+            await socket.send_str("?")
+            if fault is Kind.DISCONNECT:
+                async with asyncio.timeout(5):
+                    assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+                return
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await socket.receive()
+            venue.end(fault)
+            assert await next_text(socket) == '"heard 1"'
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(fails())
 
 
 def test_a_fact_is_stated_in_the_venues_unit_or_without_a_time() -> None:
