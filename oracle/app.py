@@ -35,7 +35,7 @@ from oracle.core.carry import carried
 from oracle.core.engine import Engine, EngineState, decode_state, encode_state
 from oracle.core.params import Role, Source, World
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Command, FundingRate, Tick
-from oracle.errors import JournalError, ServiceError
+from oracle.errors import JournalError, JournalNotDurable, ServiceError
 from oracle.journal import keys
 from oracle.journal.history import History
 from oracle.journal.recovery import recover
@@ -122,7 +122,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     folder = settings.service.data_dir / "journal"
     folder.mkdir(parents=True, exist_ok=True)
     key = keys.load_private(settings.signing_key_file)
-    engine, writer = _recovered(settings, world, folder, key, clock)
+    halting: list[Callable[[str, str], None]] = []
+
+    def on_failure(error: JournalNotDurable) -> None:
+        for halt in halting:
+            halt("JOURNAL_NOT_DURABLE", str(error))
+
+    engine, writer = _recovered(settings, world, folder, key, clock, on_failure)
     stack.callback(writer.close)
     history = History(f"sqlite:///{settings.service.data_dir / 'history.sqlite'}")
     stack.callback(history.close)
@@ -136,6 +142,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     for perp in world.perps:
         hub.recall(history.funding(perp.id, limit=settings.limits.funding_history_max))
     live = _live(settings, engine, writer, hub, history, clock, stack)
+    halting.append(live.fail)
     inbox = Inbox(world, live.on_first)
     rest = await stack.enter_async_context(Rest(clock))
     feed = await _open_feed(settings, world, inbox, clock, stack)
@@ -151,7 +158,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
 
 
 def _recovered(
-    settings: Settings, world: World, folder: Path, key: Ed25519PrivateKey, clock: SystemClock
+    settings: Settings,
+    world: World,
+    folder: Path,
+    key: Ed25519PrivateKey,
+    clock: SystemClock,
+    on_failure: Callable[[JournalNotDurable], object],
 ) -> tuple[Engine, Writer]:
     """The engine with the memory that the journal leaves, and a writer that continues it."""
     found = recover(folder)
@@ -177,6 +189,7 @@ def _recovered(
         segment_bytes_max=settings.journal.segment_bytes_max,
         snapshot_ms=settings.journal.snapshot_ms,
         loop=asyncio.get_running_loop(),
+        on_failure=on_failure,
     )
     return engine, writer
 

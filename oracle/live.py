@@ -103,7 +103,7 @@ class Live:
                 self._writer.snapshot(self._engine.state.seq, encode_state(self._engine.state))
                 self._writer.seal(self._engine.state.seq, self._engine.state.at_ns)
             except JournalNotDurable as error:
-                self._fail("JOURNAL_NOT_DURABLE", str(error))
+                self.fail("JOURNAL_NOT_DURABLE", str(error))
 
     def on_first(self) -> None:
         """The inbox is no longer empty: close a beat as soon as the rhythm allows."""
@@ -142,10 +142,10 @@ class Live:
             stats.append_ns += clock.now_ns() - stepped_ns
             self._keep(beat)
         except JournalNotDurable as error:
-            self._fail("JOURNAL_NOT_DURABLE", str(error))
+            self.fail("JOURNAL_NOT_DURABLE", str(error))
         except Exception as error:
             log.exception("engine.fault", seq=self._engine.state.seq)
-            self._fail("ENGINE_FAULT", f"{type(error).__name__}: {error}")
+            self.fail("ENGINE_FAULT", f"{type(error).__name__}: {error}")
         stats.beats += 1
         stats.last_beat_ns = at_ns
 
@@ -160,8 +160,10 @@ class Live:
                 self._writer.snapshot(beat.seq, encode_state(self._engine.state))
             self._writer.seal(beat.seq, beat.at_ns)
 
-    def _fail(self, reason: str, detail: str) -> None:
-        """Publish nothing more, and say why."""
+    def fail(self, reason: str, detail: str) -> None:
+        """Publish nothing more, and say why. The first cause stands."""
+        if self.failed:
+            return
         self.failed = reason
         log.critical("service.halted", reason=reason, detail=detail)
         self._halt(reason, detail)

@@ -5,6 +5,7 @@ One owner has one vote: a group's price is the median of its sources, the index 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from msgspec import Struct, field
@@ -79,17 +80,20 @@ def judge_frozen(fresh: Sequence[Candidate], members: Sequence[Member], rules: S
     """
     if len(fresh) < 2:
         return
-    ordered = sorted([c.price for c in fresh])
-    frozen_ns, moved = rules.frozen_ms * NANOS_PER_MS, rules.frozen_bps / BPS
+    ordered: list[float] = []  # the prices, as soon as somebody is held against the others
+    due_ns, moved = at_ns - rules.frozen_ms * NANOS_PER_MS, rules.frozen_bps / BPS
     for c in fresh:
         member = members[c.place]
-        if c.bid != member.bid or c.ask != member.ask:
+        stands = c.bid == member.bid and c.ask == member.ask
+        if stands and member.moved_ns >= due_ns:
+            continue
+        ordered = ordered or sorted([c.price for c in fresh])
+        low, high = middle_without(ordered, bisect_left(ordered, c.price))
+        if not stands:
             member.bid, member.ask, member.moved_ns = c.bid, c.ask, at_ns
-            member.others_low, member.others_high = middle_without(ordered, ordered.index(c.price))
-        elif at_ns - member.moved_ns > frozen_ns:
-            low, high = middle_without(ordered, ordered.index(c.price))
-            if low / member.others_high - 1.0 > moved or 1.0 - high / member.others_low > moved:
-                c.verdict = Verdict.FROZEN
+            member.others_low, member.others_high = low, high
+        elif low / member.others_high - 1.0 > moved or 1.0 - high / member.others_low > moved:
+            c.verdict = Verdict.FROZEN
 
 
 def judge_outliers(valid: Sequence[Candidate], members: Sequence[Member], rules: IndexRules, at_ns: Nanos) -> None:
@@ -148,14 +152,14 @@ def vote(accepted: Sequence[Candidate], everyone: Sequence[Candidate], rules: In
     price = median_sorted(ordered)
     wide = price if len(everyone) == len(accepted) else median_sorted(group_prices(everyone))
     return Cohort(
-        price=price,
-        groups=ordered,
-        n_anchored=len({c.group for c in accepted if c.verdict is Verdict.USED}),
-        oldest_ns=max([c.age_ns for c in accepted]),
-        confidence=max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price,
-        gap=_gap(ordered) / price,
-        breakdown_groups=breakdown(ordered, rules.breakdown_bps),
-        cohort_split=abs(wide / price - 1.0) * BPS > rules.cohort_bps,
+        price,
+        ordered,
+        len({c.group for c in accepted if c.verdict is Verdict.USED}),
+        max([c.age_ns for c in accepted]),
+        max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price,
+        _gap(ordered) / price,
+        breakdown(ordered, rules.breakdown_bps),
+        abs(wide / price - 1.0) * BPS > rules.cohort_bps,
     )
 
 
@@ -176,17 +180,12 @@ def breakdown(ordered: Sequence[float], bps: float) -> int:
     n = len(ordered)
     centre = median_sorted(ordered)
     limit = centre * bps / BPS
-    mirrored = [-x for x in reversed(ordered)]
-    for k in range(1, n):
-        if _reaches(ordered, k, centre + limit) or _reaches(mirrored, k, limit - centre):
+    ceiling, floor, half = centre + limit, centre - limit, n >> 1
+    for k in range(1, n - half):
+        up, down = half + k, n - 1 - half - k
+        above, below = ordered[up], ordered[down]
+        if not n & 1:
+            above, below = (ordered[up - 1] + above) / 2.0, (below + ordered[down + 1]) / 2.0
+        if above > ceiling or below < floor:
             return k
-    return n
-
-
-def _reaches(ordered: Sequence[float], k: int, limit: float) -> bool:
-    """Whether the median exceeds `limit` once the lowest `k` have been moved above everyone."""
-    n = len(ordered)
-    upper = (n >> 1) + k
-    if upper >= n:
-        return True
-    return (ordered[upper] if n & 1 else (ordered[upper - 1] + ordered[upper]) / 2.0) > limit
+    return max(1, n - half)

@@ -6,13 +6,14 @@ function of a module, not a closure.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from oracle.core.engine import Engine, decode_state, encode_state
 from oracle.core.params import World
 from oracle.core.types import Beat, Value
-from oracle.methods import for_world
+from oracle.methods import for_world, shipped
 
 
 class Stepper(Protocol):
@@ -49,5 +50,9 @@ def this_version(world: World, state: bytes | None) -> Stepper:
     """The engine of this version, in a world, with the memory that a journal recorded.
 
     Raises msgspec.DecodeError for a memory of another shape, ModuleNotFoundError for a methodology that is not here.
+    A journal may be a stranger's: it is not allowed to name what this process shall import.
     """
+    for instrument in (*world.indices, *world.perps):
+        if instrument.method not in shipped() and instrument.method not in sys.modules:
+            raise ModuleNotFoundError(f"the methodology {instrument.method!r} is not one of {', '.join(shipped())}")
     return EngineStepper(world, state)

@@ -17,34 +17,35 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 Said: TypeAlias = tuple[str, str, Any, int]
-Level: TypeAlias = tuple[Decimal, Decimal]
+Level: TypeAlias = tuple[Decimal, ...]
 MS, US, S = 10**6, 10**3, 10**9
-DEPTH = 100
+DEPTH = 40  # levels of a side that the rig hands to the platform's door
 TAKER = {True: "sell", False: "buy"}  # by whether the buyer made
+_json = json.JSONDecoder(parse_float=Decimal)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Side:
-    """The levels of one side, best last: bids by price, asks by its negative."""
+    """The levels of one side, best last: bids by price, asks by its negative. Doubles only put them in order."""
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
-        self.keys: list[Decimal] = []
-        self.sizes: dict[Decimal, Decimal] = {}
+        self.keys: list[float] = []
+        self.levels: dict[float, tuple[Any, Any]] = {}
 
     def put(self, price: Any, size: Any) -> None:
         """A level's new size; zero takes it away."""
-        key = self.sign * Decimal(price)
-        if Decimal(size):
-            if key not in self.sizes:
+        key = self.sign * float(price)
+        if float(size):
+            if key not in self.levels:
                 insort(self.keys, key)
-            self.sizes[key] = Decimal(size)
-        elif self.sizes.pop(key, None) is not None:
+            self.levels[key] = (price, size)
+        elif self.levels.pop(key, None) is not None:
             del self.keys[bisect_left(self.keys, key)]
 
     def first(self, count: int) -> list[Level]:
         """The best levels."""
-        return [(self.sign * key, self.sizes[key]) for key in self.keys[: -count - 1 : -1]]
+        return [numbers(*self.levels[key]) for key in self.keys[: -count - 1 : -1]]
 
 
 class Sides:
@@ -68,7 +69,7 @@ class Sides:
 
 def loads(frame: bytes) -> Any:
     """A frame, its numbers exact."""
-    return json.loads(frame, parse_float=Decimal)
+    return _json.decode(frame.decode())
 
 
 def numbers(*texts: Any) -> tuple[Decimal, ...]:

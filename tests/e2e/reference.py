@@ -116,6 +116,8 @@ class Reference:
         self.of_engine = {p["engine_source"]: memory for p, memory in self.perps.values()}
         self.said: dict[str, tuple[str, Fraction | None, int]] = {}  # an index's state, price and time
         self.rejected: dict[tuple[str, int], int] = {}  # since when inside the narrow band; 0: not
+        self.ages: list[int] = []  # every one that was published
+        self.ahead: list[int] = []  # how far event times of tops lie ahead of their receipt, ns
         self.at = 0
 
     def beat(self, at: int, seen: list[Any], values: list[Any]) -> None:
@@ -133,6 +135,8 @@ class Reference:
         marked = [p for p, (perp, _) in self.perps.items() if perp["index"] in due or perp["engine_source"] in touched]
         assert [v[1] for v in values if v[0] == "M"] == marked, (at, marked)
         for value in values:
+            if value[0] in "IM":
+                self.ages += [age for age in value[16:] if age is not None]
             if value[0] == "I":
                 self.check_index(value)
             elif value[0] == "M":
@@ -166,6 +170,7 @@ class Reference:
         elif kind == "B":
             market.bid, _, market.ask, _ = self.find(kind, source, seen[2:6], seen[6])
             market.stated = seen[7]
+            self.ahead += [seen[6] - seen[7]] if seen[6] else []
         else:
             market.last = self.find(kind, source, seen[2:5], seen[5])[0]
             market.traded = seen[6]
@@ -184,16 +189,16 @@ class Reference:
         """I2 to I5 of a beat whose rung publishes the vote."""
         name, state = value[1], value[8]
         index = self.indices[name]
-        price = self.vote(index)
+        groups = self.vote(index)
+        assert value[12] == len(groups), (self.at, value, groups)
         if state in USABLE:
-            assert price is not None, value
-            assert value[4] == published(price, index["price_decimals"]), (self.at, value, float(price))
+            assert value[4] == published(median(groups), index["price_decimals"]), (self.at, value, groups)
             self.counts[f"I {name}"] += 1
         shown = None if value[4] is None else Fraction(value[4], 10 ** index["price_decimals"])
         self.said[name] = (state, shown, self.at)
 
-    def vote(self, index: dict[str, Any]) -> Fraction | None:
-        """The median of the groups that are no outliers."""
+    def vote(self, index: dict[str, Any]) -> list[Fraction]:
+        """The prices of the groups that are no outliers."""
         rules, prices = index["rules"]["index"], {}
         for source in index["sources"]:
             price = self.markets[source].price(index["rules"]["source"], self.at)
@@ -201,7 +206,7 @@ class Reference:
             if price is not None and rate is not None:
                 prices[source] = price * rate
         if not prices:
-            return None
+            return []
         groups = self.groups(prices)
         centre, n = median(groups), len(groups)
         low, high = rules["outlier_bps_min"] / 10_000, rules["outlier_bps_max"] / 10_000
@@ -209,7 +214,7 @@ class Reference:
         mad = median(abs(price - centre) for price in groups)
         band = held(rules["outlier_mad_factor"] * Fraction("1.4826") * factor * mad / centre, low, high)
         accepted = {s: p for s, p in prices.items() if self.accepts(index, s, abs(p / centre - 1), band, n >= 3)}
-        return median(self.groups(accepted)) if accepted else None
+        return self.groups(accepted)
 
     def accepts(self, index: dict[str, Any], source: int, distance: Fraction, band: Fraction, judging: bool) -> bool:
         """I3 and I4 for one source."""
@@ -380,13 +385,15 @@ def lines(journal: Path) -> Iterator[list[Any]]:
                 yield json.loads(line[65:], parse_float=Fraction)
 
 
-def check(journal: Path, facts: Mapping[str, Mapping[str, Iterator[Any]]]) -> Counter[str]:
-    """Compute every beat of a journal again. What was compared, by name; raises AssertionError where it differs."""
+def check(journal: Path, facts: Mapping[str, Mapping[str, Iterable[Any]]]) -> Reference:
+    """Compute every beat of a journal again; raises AssertionError where it differs. The answer has the counts."""
     reference: Reference | None = None
     for record in lines(journal):
         if record[0] == "head" and reference is None:
-            reference = Reference(record[8], facts)
+            in_order = {name: {kind: iter(those) for kind, those in kinds.items()} for name, kinds in facts.items()}
+            reference = Reference(record[8], in_order)
         elif record[0] == "beat":
             assert reference is not None
             reference.beat(record[2], record[3], record[5])
-    return Counter() if reference is None else reference.counts
+    assert reference is not None, journal
+    return reference

@@ -25,9 +25,11 @@ from oracle.publishers.web import Requests, serve
 async def scraped(suppliers: Mapping[str, Supplier], **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
     runner, port = await serve(make_metrics_app(suppliers), "127.0.0.1", 0)
     try:
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/metrics", headers=headers) as response:
-                yield response
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/metrics", headers=headers) as response,
+        ):
+            yield response
     finally:
         await runner.cleanup()
 

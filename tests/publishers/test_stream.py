@@ -20,6 +20,15 @@ from oracle.publishers.rest import STREAMS, make_app
 from oracle.publishers.stream import CLIENT_BYTES_MAX, Streams
 from oracle.publishers.web import serve
 
+
+@pytest.fixture(params=["asyncio", "uvloop"], scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops that the service may run on: their transports differ."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
 QUIET = Limits(stream_heartbeat_ms=60_000)
 
 
