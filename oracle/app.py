@@ -140,7 +140,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         value_age_ms_max=settings.service.value_age_ms_max,
     )
     for perp in world.perps:
-        hub.recall(history.funding(perp.id, limit=settings.limits.funding_history_max))
+        span_ns = settings.limits.funding_history_max * perp.rules.funding.interval_ms * NANOS_PER_MS
+        hub.recall(history.funding(perp.id, clock.now_ns() - span_ns, limit=settings.limits.funding_history_max))
     live = _live(settings, engine, writer, hub, history, clock, stack)
     halting.append(live.fail)
     inbox = Inbox(world, live.on_first)

@@ -190,17 +190,9 @@ def _mark(
         perp.mark = MarkState(basis=Ema(), book=Ema())
         return _mark_price(instrument, perp, reference, None, at_ns, feed_age_ns)
     interval_ns = rules.funding.interval_ms * NANOS_PER_MS
-    now = MarkInputs(
-        at_ns=at_ns,
-        index=price,
-        index_usable=index.rung.state in USABLE,
-        feed_age_ns=feed_age_ns,
-        bid=feed.bid,
-        ask=feed.ask,
-        last=feed.last,
-        funding_rate=estimate.rate_e8 / 1e8,
-        funding_left=(perp.funding.start_ns + interval_ns - at_ns) / interval_ns,
-    )
+    funding_left = (perp.funding.start_ns + interval_ns - at_ns) / interval_ns
+    usable, rate = index.rung.state in USABLE, estimate.rate_e8 / 1e8
+    now = MarkInputs(at_ns, price, usable, feed_age_ns, feed.bid, feed.ask, feed.last, rate, funding_left)
     made = method.mark(perp.mark, now, instrument)
     perp.mark.units = made.units
     bound = made.step_binding or made.band_binding
@@ -219,24 +211,22 @@ def _mark_price(
     own = made.reasons if made else [Reason.INDEX_UNUSABLE]
     legs = (made.basis_leg, made.book_leg, made.funding_leg) if made else (None, None, None)
     scaled = [None if leg is None else quantise(leg, decimals) for leg in legs]
-    return MarkPrice(
-        instrument=instrument.id,
-        seq=perp.seq,
-        at_ns=at_ns,
-        price=made.units if made else None,
-        index=index.units,
-        index_seq=index.seq,
-        basis_leg=scaled[0],
-        book_leg=scaled[1],
-        funding_leg=scaled[2],
-        step_binding=made.step_binding if made else False,
-        band_binding=made.band_binding if made else False,
-        state=index.rung.shown(),
-        state_since_ns=index.rung.since_ns,
-        reasons=tuple(dict.fromkeys([*own, *index.reasons])),
-        liquidation_ok=index.liquidation_ok and made is not None,
-        feed_age_ms=None if feed_age_ns is None else feed_age_ns // NANOS_PER_MS,
-        oldest_input_age_ms=(at_ns - index.input_ns) // NANOS_PER_MS if made else None,
+    return MarkPrice(  # in the order of the fields: by name costs four times as much
+        instrument.id,
+        perp.seq,
+        at_ns,
+        made.units if made else None,
+        index.units,
+        index.seq,
+        *scaled,
+        made.step_binding if made else False,
+        made.band_binding if made else False,
+        index.rung.shown(),
+        index.rung.since_ns,
+        tuple(dict.fromkeys([*own, *index.reasons])),
+        index.liquidation_ok and made is not None,
+        None if feed_age_ns is None else feed_age_ns // NANOS_PER_MS,
+        (at_ns - index.input_ns) // NANOS_PER_MS if made else None,
     )
 
 

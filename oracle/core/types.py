@@ -9,7 +9,7 @@ order in the journal: a field may be added at the end, never moved.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,17 @@ RATE_DECIMALS = 8
 PREMIUM_DECIMALS = 10
 
 
+W = TypeVar("W", bound=type[StrEnum])
+
+
+def at_hand(words: W) -> W:
+    """Let the members of an enumeration be found as plain attributes: Python 3.11 asks a slow descriptor for them."""
+    for name, member in words.__members__.items():
+        type.__setattr__(words, name, member)
+    return words
+
+
+@at_hand
 class Side(StrEnum):
     """Of a trade: who took. Of a position: which way."""
 
@@ -28,6 +39,7 @@ class Side(StrEnum):
     UNKNOWN = "unknown"
 
 
+@at_hand
 class TickerKind(StrEnum):
     """Which price a venue states itself."""
 
@@ -37,6 +49,7 @@ class TickerKind(StrEnum):
     FUNDING = "funding"
 
 
+@at_hand
 class Action(StrEnum):
     """What an operator, the platform or the service itself orders."""
 
@@ -50,6 +63,7 @@ class Action(StrEnum):
     INCLUDE = "INCLUDE"
 
 
+@at_hand
 class State(StrEnum):
     """The ladder of HK-1 section 4; the order of the members is the order of severity."""
 
@@ -63,6 +77,7 @@ class State(StrEnum):
     SUSPENDED = "SUSPENDED"
 
 
+@at_hand
 class Verdict(StrEnum):
     """What a source counts for at a beat, and why."""
 
@@ -85,6 +100,7 @@ class Verdict(StrEnum):
 ACCEPTED = (Verdict.USED, Verdict.UNANCHORED)
 
 
+@at_hand
 class Reason(StrEnum):
     """Why a published value is what it is. Stable words: consumers switch on them."""
 
@@ -122,6 +138,7 @@ class Reason(StrEnum):
     LATE = "LATE"
 
 
+@at_hand
 class AlertKind(StrEnum):
     """What surveillance reports (SFC framework, paragraph 23)."""
 

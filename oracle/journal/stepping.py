@@ -52,7 +52,7 @@ def this_version(world: World, state: bytes | None) -> Stepper:
     Raises msgspec.DecodeError for a memory of another shape, ModuleNotFoundError for a methodology that is not here.
     A journal may be a stranger's: it is not allowed to name what this process shall import.
     """
-    for instrument in (*world.indices, *world.perps):
-        if instrument.method not in shipped() and instrument.method not in sys.modules:
-            raise ModuleNotFoundError(f"the methodology {instrument.method!r} is not one of {', '.join(shipped())}")
+    named = {index.method for index in world.indices} | {perp.method for perp in world.perps}
+    if strange := sorted(named - set(shipped()) - set(sys.modules)):
+        raise ModuleNotFoundError(f"the methodology {strange[0]!r} is not one of {', '.join(shipped())}")
     return EngineStepper(world, state)

@@ -236,7 +236,7 @@ def test_funding_at_its_cap_is_reported(rig: Make) -> None:
     assert alerts(AlertKind.FUNDING_AT_CAP, *ticks) == [True]
     estimate = of(FundingRate, *ticks)[-1]
     assert (estimate.rate_e8, estimate.reasons) == (5_000, (Reason.FUNDING_AT_CAP,))
-    assert alerts(AlertKind.FUNDING_AT_CAP, *r.run(20)) == [False], "a new interval begins with nothing"
+    assert alerts(AlertKind.FUNDING_AT_CAP, *r.run(16)) == [False], "a new interval begins with nothing"
 
 
 def test_what_was_said_before_a_start_is_forgotten_and_the_samples_are_not(rig: Make) -> None:
