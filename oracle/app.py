@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from oracle.collectors.engine_feed import EngineFeed
 from oracle.collectors.inbox import Inbox
 from oracle.collectors.line import Line
 from oracle.collectors.rest import Rest
+from oracle.commands.ports import way_out
 from oracle.config import Settings
 from oracle.config import world as world_of
 from oracle.config.keys import feed_keys, feed_tls
@@ -51,6 +53,7 @@ from oracle.venues.base import Feed, Session, load
 
 _log = structlog.get_logger("oracle.app")
 CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
+PART_AGAIN_S = 5.0
 CLOCK_LEAD_NS_MAX = 5 * NANOS_PER_S
 UNSYNCHRONISED_NS = 500 * NANOS_PER_MS  # what an unsynchronised clock counts as where `clock.enforce` says so
 
@@ -86,8 +89,8 @@ async def run(
     """
     log.configure(settings.service.log_format, settings.service.log_level)
     ended = stop or asyncio.Event()
+    _end_on_signals(ended)
     async with serving(settings) as running:
-        _end_on_signals(ended)
         if ready is not None:
             ready(running)
         if once:
@@ -103,8 +106,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """The service, standing for as long as the context is entered."""
     async with AsyncExitStack() as stack:
         running = await _start(settings, stack)
-        tasks = [asyncio.create_task(line.run()) for line in running.lines]
-        tasks.append(asyncio.create_task(_watch_clock(settings, running)))
+        tasks = [asyncio.create_task(_kept(line.stats.venue, line.run)) for line in running.lines]
+        tasks.append(asyncio.create_task(_kept("clock", lambda: _watch_clock(settings, running))))
         gc.collect()
         gc.freeze()
         try:
@@ -114,6 +117,17 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             running.live.stop()
+            _log.info("service.stopped", seq=running.engine.state.seq, halted=running.live.failed or None)
+
+
+async def _kept(part: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a part that never ends by itself. Our own mistake in one is told, and costs no other part."""
+    while True:
+        try:
+            await run()
+        except Exception as error:
+            _log.error("service.part_failed", part=part, exc_info=error)
+        await asyncio.sleep(PART_AGAIN_S)
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
@@ -140,8 +154,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         value_age_ms_max=settings.service.value_age_ms_max,
     )
     for perp in world.perps:
-        span_ns = settings.limits.funding_history_max * perp.rules.funding.interval_ms * NANOS_PER_MS
-        hub.recall(history.funding(perp.id, clock.now_ns() - span_ns, limit=settings.limits.funding_history_max))
+        hub.recall(history.latest(perp.id))
     live = _live(settings, engine, writer, hub, history, clock, stack)
     halting.append(live.fail)
     inbox = Inbox(world, live.on_first)
@@ -171,7 +184,7 @@ def _recovered(
     lead_ns = found.last_ns - clock.now_ns()
     if lead_ns > CLOCK_LEAD_NS_MAX:
         raise ServiceError(
-            f"this machine's clock is {lead_ns / NANOS_PER_S:.0f} s behind the journal's last beat: set the clock"
+            f"this machine's clock is {lead_ns / NANOS_PER_S:.0f} s behind the last beat of {folder}: set the clock"
         )
     state: EngineState | None = None
     if found.state_bytes is not None and found.world is not None:
@@ -322,7 +335,7 @@ async def _open_doors(
         limits=Limits(**{name: getattr(limits, name) for name in Limits._fields}),
         requests=requests,
     )
-    running.port = await _listen("the public API", app, settings.service.host, settings.service.port, stack)
+    running.port = await _listen("service", app, settings.service.host, settings.service.port, stack)
     if settings.metrics.enabled:
         metrics = make_metrics_app(
             {
@@ -336,12 +349,13 @@ async def _open_doors(
         running.metrics_port = await _listen("metrics", metrics, settings.metrics.host, settings.metrics.port, stack)
 
 
-async def _listen(what: str, app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
+async def _listen(section: str, app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
     """Open a door; answers its port. Raises ServiceError when it is taken."""
     try:
         runner, bound = await serve(app, host, port)
     except OSError as error:
-        raise ServiceError(f"{what} cannot listen on {host}:{port}: {error.strerror} (another --port, or 0)") from error
+        why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+        raise ServiceError(f"{section} cannot listen on {host}:{port}: {why}; {way_out(section)}") from error
     stack.push_async_callback(runner.cleanup)
     return bound
 

@@ -56,7 +56,6 @@ class LiveStats(Struct):
     dropped: int = 0
     step_ns: int = 0
     append_ns: int = 0
-    publish_ns: int = 0
     late_ns_max: int = 0
     last_beat_ns: Nanos = 0
 

@@ -82,7 +82,7 @@ def inside(world: World, lines: Sequence[Line | CcxtPoller], live: Live, writer:
         "lines": writer.lines_total,
         "bytes": writer.bytes_total,
         "durable": not live.failed,
-        "free_bytes": free_bytes(writer.path.parent),
+        "free_bytes": _free_bytes(writer),
     }
     beats = {
         "offset_ms": reading.offset_ns / NANOS_PER_MS,
@@ -91,6 +91,14 @@ def inside(world: World, lines: Sequence[Line | CcxtPoller], live: Live, writer:
         "dropped": live.stats.dropped,
     }
     return Inside(journal, beats, [_link(world, line, now_ns) for line in lines])
+
+
+def _free_bytes(writer: Writer) -> int | None:
+    """None while the disk itself cannot be asked: just then somebody will look at the status."""
+    try:
+        return free_bytes(writer.path.parent)
+    except OSError:
+        return None
 
 
 def _link(world: World, line: Line | CcxtPoller, now_ns: Nanos) -> dict[str, Any]:

@@ -11,6 +11,7 @@ leaves no trace, so a lost connection makes no Link.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -87,7 +88,9 @@ class EngineFeed:
             await web.TCPSite(self._runner, host, port, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise ServiceError(f"the engine feed cannot listen on {host}:{port}: {error}") from error
+            why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+            remedy = "set ORACLE_ENGINE_FEED__PORT"
+            raise ServiceError(f"engine_feed cannot listen on {host}:{port}: {why}; {remedy}") from error
         self.port = self._runner.addresses[0][1]
         _log.info("feed.listening", host=host, port=self.port)
 

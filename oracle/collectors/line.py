@@ -34,6 +34,7 @@ REQUESTS_MAX = 32  # answers that may be awaited at a time
 RENEW_SHARE_MIN, RENEW_SHARE_MAX = 0.85, 0.95  # of a connection's lifetime, so that lines do not renew together
 BROKEN_BOOK = (Refusal.SEQUENCE_GAP, Refusal.CHECKSUM, Refusal.NO_SNAPSHOT)
 DETAIL_CHARS_MAX = 200
+TELL_EVERY_NS = 60 * NANOS_PER_S  # a venue that cannot be dialled is logged at once, then this often, with a count
 
 
 class Getter(Protocol):
@@ -89,7 +90,9 @@ class Line:
         self._backoff = Backoff(random)
         self._liveness = Liveness(feed.source for feed in feeds)
         self._up: bool | None = None
-        self._log = structlog.get_logger().bind(venue=session_type.venue)
+        self._untold = 0
+        self._told_ns: Nanos | None = None
+        self._log = structlog.get_logger().bind(venue=session_type.venue, market=market)
         self.stats = LineStats(session_type.venue, tuple(feed.source for feed in feeds))
 
     async def run(self) -> None:
@@ -118,8 +121,8 @@ class Line:
                 library=self._library,
             )
         except LineError as error:
-            self._log.warning("venue.dial_failed", reason=error.reason, detail=error.detail)
-            self._note(error.reason, str(error))
+            self._tell(error)
+            self._note(error.reason, error.detail)
             self._down(error.reason)
             return self._backoff.wait_s(0, error.retry_after_s)
         began_ns = self._clock.now_ns()
@@ -152,6 +155,14 @@ class Line:
             self._up = False
             for feed in self._feeds:
                 self._put(Link(feed.source, False, reason, self._clock.now_ns()))
+
+    def _tell(self, error: LineError) -> None:
+        """Log a failed dial, unless one was logged a moment ago: then it is counted into the next."""
+        self._untold += 1
+        now_ns = self._clock.now_ns()
+        if self._told_ns is None or now_ns - self._told_ns >= TELL_EVERY_NS:
+            self._log.warning("venue.dial_failed", reason=error.reason, detail=error.detail, failures=self._untold)
+            self._untold, self._told_ns = 0, now_ns
 
     def _note(self, reason: str, detail: str) -> None:
         self.stats.ended[reason] += 1
@@ -309,10 +320,11 @@ class _Pump:
             silent = liveness.silent(now_ns)
             if silent:
                 liveness.repaired(silent)
+                symbols = [feed.symbol for feed in line._feeds if feed.source in silent]
                 line._log.warning(
-                    "venue.silent", silent=silent, deadline_ms=[liveness.deadline_ns(s) // 10**6 for s in silent]
+                    "venue.silent", symbols=symbols, deadline_ms=[liveness.deadline_ns(s) // 10**6 for s in silent]
                 )
-                self.end("SILENT", "sources " + ", ".join(map(str, silent)))
+                self.end("SILENT", ", ".join(symbols))
                 return
 
 

@@ -359,5 +359,5 @@ class _Sender:
 
 def _bound_turn(line: socket.socket | None) -> None:
     if line is not None:
-        with suppress(OSError, AttributeError):
+        with suppress(OSError, AttributeError, ValueError):  # closed already, as asyncio and as uvloop say it
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

@@ -109,7 +109,6 @@ class Limits(Section):
     stream_resume_max: int = Field(
         5_000, ge=1, le=1_000_000, description="messages an instrument keeps in memory for from_seq"
     )
-    funding_history_max: int = Field(1_000, ge=1, le=100_000, description="settled rates read back at a start")
 
 
 class Venue(Section):

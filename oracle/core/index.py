@@ -84,12 +84,11 @@ def judge_frozen(fresh: Sequence[Candidate], members: Sequence[Member], rules: S
     due_ns, moved = at_ns - rules.frozen_ms * NANOS_PER_MS, rules.frozen_bps / BPS
     for c in fresh:
         member = members[c.place]
-        stands = c.bid == member.bid and c.ask == member.ask
-        if stands and member.moved_ns >= due_ns:
+        if c.bid == member.bid and c.ask == member.ask and member.moved_ns >= due_ns:
             continue
         ordered = ordered or sorted([c.price for c in fresh])
         low, high = middle_without(ordered, bisect_left(ordered, c.price))
-        if not stands:
+        if c.bid != member.bid or c.ask != member.ask:
             member.bid, member.ask, member.moved_ns = c.bid, c.ask, at_ns
             member.others_low, member.others_high = low, high
         elif low / member.others_high - 1.0 > moved or 1.0 - high / member.others_low > moved:
@@ -114,6 +113,9 @@ def judge_outliers(valid: Sequence[Candidate], members: Sequence[Member], rules:
     centre = median_sorted(ordered)
     judging = len(ordered) >= 3
     low, high = rules.outlier_bps_min / BPS, rules.outlier_bps_max / BPS
+    near = not judging or (len(ordered) == len(valid) and ordered[-1] / centre - 1.0 <= low >= 1.0 - ordered[0] / centre)
+    if near and not any([member.rejected for member in members]):
+        return  # nobody is outside the narrowest band there can be, and nobody serves his time
     band = clamp(mad_band(ordered, centre, rules.outlier_mad_factor), low, high) if judging else low
     for c in valid:
         member, distance = members[c.place], abs(c.price / centre - 1.0)
@@ -154,13 +156,20 @@ def vote(accepted: Sequence[Candidate], everyone: Sequence[Candidate], rules: In
     return Cohort(
         price,
         ordered,
-        len({c.group for c in accepted if c.verdict is Verdict.USED}),
+        _anchored(accepted, len(ordered)),
         max([c.age_ns for c in accepted]),
         max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price,
         _gap(ordered) / price,
         breakdown(ordered, rules.breakdown_bps),
         abs(wide / price - 1.0) * BPS > rules.cohort_bps,
     )
+
+
+def _anchored(accepted: Sequence[Candidate], groups: int) -> int:
+    """In how many of these groups somebody is anchored."""
+    if all([c.verdict is Verdict.USED for c in accepted]):
+        return groups
+    return len({c.group for c in accepted if c.verdict is Verdict.USED})
 
 
 def _gap(ordered: Sequence[float]) -> float:
@@ -180,12 +189,17 @@ def breakdown(ordered: Sequence[float], bps: float) -> int:
     n = len(ordered)
     centre = median_sorted(ordered)
     limit = centre * bps / BPS
-    ceiling, floor, half = centre + limit, centre - limit, n >> 1
-    for k in range(1, n - half):
-        up, down = half + k, n - 1 - half - k
-        above, below = ordered[up], ordered[down]
-        if not n & 1:
-            above, below = (ordered[up - 1] + above) / 2.0, (below + ordered[down + 1]) / 2.0
-        if above > ceiling or below < floor:
-            return k
-    return max(1, n - half)
+    least = n - (n >> 1)  # from here on the median itself is theirs
+    if _reach(ordered, least - 1, centre, limit):
+        return next(k for k in range(1, least) if _reach(ordered, k, centre, limit))
+    return least
+
+
+def _reach(ordered: Sequence[float], k: int, centre: float, limit: float) -> bool:
+    """Whether `k` groups, fewer than have the median, can move it farther than the limit, one way or the other."""
+    last = len(ordered) - 1
+    up, down = (len(ordered) >> 1) + k, last - (len(ordered) >> 1) - k
+    above, below = ordered[up], ordered[down]
+    if last & 1:
+        above, below = (ordered[up - 1] + above) / 2.0, (below + ordered[down + 1]) / 2.0
+    return above > centre + limit or below < centre - limit

@@ -78,7 +78,7 @@ def quantise(value: float, decimals: int, multiple: int = 1) -> int:
     fine = round(value * _POWERS[decimals + GUARD_DECIMALS])
     step = _GUARD * multiple
     units, rest = divmod(fine, step)
-    if rest * 2 > step or (rest * 2 == step and units & 1):
+    if (twice := rest * 2) >= step and (twice > step or units & 1):
         units += 1
     return units * multiple
 

@@ -91,7 +91,7 @@ class Facts(NamedTuple):
 class Plan:
     """What never changes about an index: who votes, in which group, in which currency, by which method.
 
-    `examined` is no memory: it only saves examining a source again, voters first, that would come out the same.
+    `examined` (voters first) and `candidates` are no memory: they save doing again what would come out the same.
     """
 
     def __init__(self, world: World, instrument: IndexInstrument, method: Method) -> None:
@@ -102,7 +102,9 @@ class Plan:
         self.watched = (*instrument.sources, *instrument.perp_sources)
         self.names = [source.name for source in self.sources]
         self.within = bounds(instrument.rules.source)
-        self.examined = [_UNKNOWN] * (len(self.sources) + len(self.perps))
+        self.examined = [_UNKNOWN] * len(self.watched)
+        self.candidates = [Candidate(n, s.group, 0.0, 0, None, False, 0.0, 0.0) for n, s in enumerate(self.sources)]
+        self.foreign = [(n, s.quote) for n, s in enumerate(self.sources) if s.quote != instrument.quote]
         self.conversions = sorted({s.quote for s in (*self.sources, *self.perps) if s.quote != instrument.quote})
 
 
@@ -146,9 +148,10 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     """The values of an index at a beat, and what each of its sources counted for. `second`: a new one began."""
     at_ns, rules = facts.at_ns, plan.instrument.rules
     _examine(plan, facts)
-    candidates = _candidates(plan, facts)
+    rates = _rates(plan, facts)
+    candidates = _candidates(plan, facts, rates)
     cohort = plan.method.index(candidates, index.members, rules, at_ns)
-    perps = _perp_prices(plan, facts)
+    perps = _perp_prices(plan, rates)
     called, before = _called(plan, index, facts, cohort, perps), index.rung.shown()
     advance(index.rung, called, at_ns, rules.ladder)
     found = reasons(index.rung, called)
@@ -172,22 +175,26 @@ def _examine(plan: Plan, facts: Facts) -> None:
     at_ns, heard, examined = facts.at_ns, facts.heard, plan.examined
     for place, source in enumerate(plan.watched):
         if heard is None or source in heard or at_ns > examined[place].until_ns:
-            examined[place] = examine(facts.sources[source], plan.within, at_ns)
+            memory = facts.sources[source]
+            seen = examined[place] = examine(memory, plan.within, at_ns)
+            if place < len(plan.candidates):
+                c = plan.candidates[place]
+                c.price, c.traded, c.bid, c.ask = seen.price, seen.traded, memory.bid, memory.ask
 
 
-def _candidates(plan: Plan, facts: Facts) -> list[Candidate]:
-    """Every source, examined alone and converted (S1 to S5, S7)."""
-    at_ns, own, sources = facts.at_ns, plan.instrument.quote, facts.sources
-    rates = _rates(plan, facts)
-    found = []
-    for place, (source, seen) in enumerate(zip(plan.sources, plan.examined, strict=False)):
-        memory, price, verdict, age_ns = sources[source.id], seen.price, seen.verdict, at_ns - seen.since_ns
-        if source.quote != own and price > 0.0:
-            price *= rates[source.quote]
-            verdict = Verdict.NO_CONVERSION if price == 0.0 else verdict
-        age_ns = age_ns if age_ns > 0 else 0
-        found.append(Candidate(place, source.group, price, age_ns, verdict, seen.traded, memory.bid, memory.ask))
-    return found
+def _candidates(plan: Plan, facts: Facts, rates: dict[str, float]) -> list[Candidate]:
+    """Every source, examined alone and converted (S1 to S5, S7), with the verdict it has before it meets the others."""
+    at_ns, candidates, examined = facts.at_ns, plan.candidates, plan.examined
+    for c, seen in zip(candidates, examined, strict=False):  # the perpetuals at the end are no candidates
+        c.verdict = seen.verdict
+        c.age_ns = at_ns - seen.since_ns if at_ns > seen.since_ns else 0
+    for place, quote in plan.foreign:
+        if (price := examined[place].price) > 0.0:
+            c = candidates[place]
+            c.price = price * rates[quote]
+            if c.price == 0.0:
+                c.verdict = Verdict.NO_CONVERSION
+    return candidates
 
 
 def _rates(plan: Plan, facts: Facts) -> dict[str, float]:
@@ -202,9 +209,9 @@ def _rate(conversion: Conversion, age_ms_max: int, at_ns: Nanos) -> float:
     return conversion.value if fit and conversion.value is not None else 0.0
 
 
-def _perp_prices(plan: Plan, facts: Facts) -> list[float]:
+def _perp_prices(plan: Plan, rates: dict[str, float]) -> list[float]:
     """The converted prices of the outside perpetuals; 0.0 for one that is not fresh and valid."""
-    own, rates = plan.instrument.quote, _rates(plan, facts)
+    own = plan.instrument.quote
     found = []
     for source, seen in zip(plan.perps, plan.examined[len(plan.sources) :], strict=True):
         price = seen.price if seen.verdict is None else 0.0
@@ -214,7 +221,7 @@ def _perp_prices(plan: Plan, facts: Facts) -> list[float]:
 
 def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: list[float]) -> Called:
     """Tell the ladder what it sees."""
-    groups = cohort.groups
+    groups, ladder = cohort.groups, plan.instrument.rules.ladder
     contained = not groups or (isfinite(cohort.price) and 0.0 < groups[0] <= cohort.price <= groups[-1])
     visible = not groups or cohort.price >= unscaled(1, plan.instrument.price_decimals)
     fresh = [p for p, then in zip(perps, index.perps_then, strict=True) if p > 0.0 and then > 0.0]
@@ -225,14 +232,14 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
         cohort.confidence,
         cohort.spread,
         cohort.cohort_split,
-        all(facts.conversions[quote].state is State.NORMAL for quote in plan.conversions),
+        all([facts.conversions[quote].state is State.NORMAL for quote in plan.conversions]),
         facts.clock_offset_ns,
         len(fresh),
         cohort.price,
         index.last_good_value,
         not (contained and visible),
     )
-    return call(index.rung, now, plan.instrument.rules.ladder)
+    return call(index.rung, now, ladder)
 
 
 def _price(
@@ -346,11 +353,11 @@ def _quotes(
 ) -> tuple[Quote, ...]:
     """What each source counted for; those that began to count for something else are added to the values."""
     quotes = []
-    for source, c, member in zip(plan.sources, candidates, index.members, strict=True):
+    for source, c, member in zip(plan.watched, candidates, index.members, strict=False):
         verdict = c.verdict
-        assert verdict is not None, c
         if verdict is not member.verdict:
-            values.append(VerdictChange(plan.instrument.id, source.id, member.verdict, verdict, at_ns))
+            assert verdict is not None, c
+            values.append(VerdictChange(plan.instrument.id, source, member.verdict, verdict, at_ns))
             member.verdict = verdict
-        quotes.append(Quote(source.id, c.price, c.age_ns // NANOS_PER_MS, verdict))
+        quotes.append(Quote(source, c.price, c.age_ns // NANOS_PER_MS, member.verdict))
     return tuple(quotes)

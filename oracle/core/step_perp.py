@@ -71,10 +71,12 @@ def step(
     perp.seq += 1
     if not perp.funding.start_ns:
         funding.begin(perp.funding, at_ns, instrument.rules.funding)
+    values: list[Value] = []
     instant_ns = funding.last_instant(at_ns, instrument.rules.funding)
-    values = _settlements(instrument, method, perp, reference, at_ns, instant_ns - 1)
-    values += _samples(instrument, method, perp, reference, at_ns, instant_ns)
-    values += _settlements(instrument, method, perp, reference, at_ns, at_ns)
+    if instant_ns > perp.funding.instant_ns or at_ns >= _settles_ns(instrument, perp):
+        values += _settlements(instrument, method, perp, reference, at_ns, instant_ns - 1)
+        values += _samples(instrument, method, perp, reference, at_ns, instant_ns)
+        values += _settlements(instrument, method, perp, reference, at_ns, at_ns)
     estimate = perp.estimate
     if values or estimate is None:
         estimate = perp.estimate = method.fund(perp.funding, perp.funding.instant_ns, instrument)
@@ -132,6 +134,11 @@ def _sampled(
     return PremiumSample(instrument.id, perp.seq, instant_ns, premium_e10, bid, ask, index, tuple(made.reasons))
 
 
+def _settles_ns(instrument: PerpInstrument, perp: PerpState) -> Nanos:
+    """When the running interval ends."""
+    return perp.funding.start_ns + instrument.rules.funding.interval_ms * NANOS_PER_MS
+
+
 def _settlements(
     instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos, until_ns: Nanos
 ) -> list[Value]:
@@ -158,7 +165,7 @@ def _funding_rate(
     instrument: PerpInstrument, perp: PerpState, made: Funded, at_ns: Nanos, index: int | None, settled_ns: Nanos = 0
 ) -> FundingRate:
     start_ns = perp.funding.start_ns
-    settles_ns = settled_ns or start_ns + instrument.rules.funding.interval_ms * NANOS_PER_MS
+    settles_ns = settled_ns or _settles_ns(instrument, perp)
     return FundingRate(
         instrument=instrument.id,
         seq=perp.seq,

@@ -118,6 +118,7 @@ class Audited(Struct):
     head: HeadLine | None = None
     follows: tuple[bytes, ...] = ()
     memory: bytes | None = None  # SHA-256 of the engine's memory at the end
+    memory_is_null: bool = False  # it may also be written as null: the engine knew nothing and saw no beat
     torn: Torn | None = None
     sealed_seq: int = 0
     sealed_ns: Nanos = 0
@@ -172,6 +173,8 @@ class _Auditor:
         self.made.follows = self._previous
         if self._engine is not None:
             self.made.memory = sha256(self._engine.state()).digest()
+            unmoved = not piece.start and not self.made.counts.beats
+            self.made.memory_is_null = unmoved and self._head is not None and state_of(self._head.state) is None
 
     def _begin_behind(self, offset: int) -> int:
         """Take the memory of the state line there, which the piece before this one verifies."""

@@ -214,7 +214,8 @@ class DirectoryLock:
         except OSError:
             owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
-            raise JournalError(f"another process writes this journal (pid {owner})", path=directory) from None
+            remedy = "stop it, or use another --data-dir"
+            raise JournalError(f"another process writes this journal (pid {owner}): {remedy}", path=directory) from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 

@@ -116,6 +116,17 @@ class History:
         except SQLAlchemyError as error:
             raise self._failed(error) from error
 
+    def latest(self, instrument: str) -> list[FundingRate]:
+        """The final rate that was settled last; none when nothing was."""
+        wanted = (
+            select(_funding).where(_funding.c.instrument == instrument).order_by(_funding.c.settles_ns.desc()).limit(1)
+        )
+        try:
+            with self._engine.connect() as connection:
+                return [_settlement(row) for row in connection.execute(wanted)]
+        except SQLAlchemyError as error:
+            raise self._failed(error) from error
+
     def rebuild_from_journal(self, path: Path) -> int:
         """Make the table again from a journal, in one transaction; how many settlements it holds then.
 

@@ -233,9 +233,10 @@ class _Joiner:
         if wire.encode(head.world) != wire.encode(before.world):
             self.report.notes.append(f"{piece.path}: epoch {head.epoch} began in another world (parameters, sources)")
             return
-        state = state_of(head.state)
-        due = self._last.memory if self._last is not None else None
-        if due is not None and (state is None or sha256(state).digest() != due):
+        state, last = state_of(head.state), self._last
+        if last is None or last.memory is None or (state is None and last.memory_is_null):
+            return
+        if state is None or sha256(state).digest() != last.memory:
             self.find(piece.path, 0, Kind.STATE, "the memory in the head is not that of the last beat")
 
     def _join_order(self, piece: Piece, found: Audited, new_epoch: bool) -> None:

@@ -129,7 +129,8 @@ def index(candidates: Sequence[Candidate], members: Sequence[Member], rules: Rul
     judge_outliers(valid, members, rules.index, at_ns)
     accepted = [c for c in valid if c.verdict is None]
     judge_anchored(accepted, sum([c.traded for c in candidates]), rules.source)
-    return vote(accepted, [c for c in candidates if c.price > 0.0], rules.index)
+    everyone = accepted if len(accepted) == len(candidates) else [c for c in candidates if c.price > 0.0]
+    return vote(accepted, everyone, rules.index)
 
 
 def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:

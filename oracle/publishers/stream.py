@@ -90,6 +90,8 @@ class Streams:
         self.opened += 1
         try:
             await made.prepare(request)
+            if request.transport is None:
+                return made  # he left while he was greeted
             connection = Connection(self, made, request)
             self._connections[connection] = None
             try:
@@ -260,9 +262,9 @@ class Connection:
 
 
 def _bound_buffers(transport: asyncio.Transport) -> None:
-    """Let neither the kernel nor the transport hide how slow a reader is."""
-    transport.set_write_buffer_limits(high=TRANSPORT_BYTES_MAX)
-    line = transport.get_extra_info("socket")
-    if line is not None:
-        with contextlib.suppress(OSError):
+    """Let neither the kernel nor the transport hide how slow a reader is. One who has left already needs no bound."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # what asyncio and uvloop say of a closed transport
+        transport.set_write_buffer_limits(high=TRANSPORT_BYTES_MAX)
+        line = transport.get_extra_info("socket")
+        if line is not None:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES_MAX)

@@ -113,7 +113,7 @@ async def test_heartbeats_do_not_feed_a_source() -> None:
             assert stage.links()[-1] == (1, False, "SILENT"), "B never spoke"
             assert 15.0 < stage.now_s < 15.5
     silent = [log for log in logs if log["event"] == "venue.silent"]
-    assert [log["silent"] for log in silent] == [(1,)]
+    assert [log["symbols"] for log in silent] == [["B"]]
     assert line.stats.ended == {"SILENT": 1}
 
 
@@ -152,13 +152,17 @@ async def test_dials_back_off_and_the_engine_hears_of_the_fall_once() -> None:
     stage = Stage()
     stage.refuse = LineError("UNREACHABLE", "no route")
     line = make(stage, symbols=["A"], random=lambda: 1.0)
-    async with running(line):
-        await stage.advance(200.0)
+    with capture_logs() as logs:
+        async with running(line):
+            await stage.advance(200.0)
     gaps = [later - earlier for (earlier, _), (later, _) in zip(stage.dials, stage.dials[1:], strict=False)]
     assert gaps[:8] == pytest.approx([1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0])
     assert set(gaps[7:]) == {30.0}
     assert stage.links() == [(0, False, "UNREACHABLE")]
     assert line.stats.ended["UNREACHABLE"] == line.stats.dials == len(stage.dials)
+    assert line.stats.last_error == "UNREACHABLE: no route"
+    told = [log["failures"] for log in logs if log["event"] == "venue.dial_failed"]
+    assert told == [1, 8, 2, 2], "the first at once, then one a minute with how many it stands for"
 
 
 async def test_a_venue_that_asks_for_time_gets_it() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from oracle.core.engine import Engine, decode_state, encode_state
 from oracle.core.types import (
@@ -14,18 +15,24 @@ from oracle.core.types import (
     Alert,
     AlertKind,
     Beat,
+    BookTop,
     ClockReading,
     Command,
+    Depth,
     FundingRate,
     IndexValue,
     Link,
+    Liquidation,
+    MarkPrice,
     PremiumSample,
     Reason,
+    Side,
     State,
+    Ticker,
+    TickerKind,
     Verdict,
     VerdictChange,
 )
-from oracle.core.wire import encode
 from oracle.methods import for_world
 
 Make = Callable[..., Any]
@@ -286,18 +293,80 @@ def test_each_state_change_is_an_alert(rig: Make) -> None:
     assert "NORMAL to DEGRADED" in alerts[0].detail
 
 
-def test_a_snapshot_continues_byte_for_byte(rig: Make) -> None:
-    r = rig(groups=5, usdt=3)
-    twin = Engine(r.world, for_world(r.world), decode_state(encode_state(r.engine.state)))
-    for step in range(300):
-        r.prices["v0"] = 60_000.0 + step
-        r.at_ns += 70_000_000
-        beat = Beat(r.seq + 1 + step, r.at_ns, tuple(r.observations()), 0)
-        assert encode(r.engine.step(beat).values) == encode(twin.step(beat).values)
-    assert encode_state(r.engine.state) == encode_state(twin.state)
-
-
 def test_sequences_have_no_gaps(rig: Make) -> None:
     r = rig()
     seqs = [v.seq for t in r.run(5) for v in t.values if isinstance(v, IndexValue)]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+
+def test_only_the_platform_is_traded_through_and_tickers_move_nothing(rig: Make) -> None:
+    r = rig()
+    before = encode_state(r.engine.state)
+    stranger, source = r.ids["v0"], r.ids["engine:BTC-USD-PERP"]
+    tick = r.beat(
+        1,
+        quiet=True,
+        extra=[
+            Depth(stranger, ((1.0, 1.0),), ((2.0, 1.0),), 0, r.at_ns),
+            Liquidation(stranger, 1.0, 1.0, Side.SELL, 0, r.at_ns),
+            Ticker(source, TickerKind.INDEX, 1.0, 0, r.at_ns),
+        ],
+    )
+    assert tick.values == ()
+    assert r.engine.state.perps[0].depth != Depth(stranger, ((1.0, 1.0),), ((2.0, 1.0),), 0, r.at_ns)
+    state = decode_state(before)
+    state.seq, state.at_ns = r.engine.state.seq, r.engine.state.at_ns
+    assert encode_state(state) == encode_state(r.engine.state)
+
+
+def test_a_beat_costs_only_what_it_touches(rig: Make) -> None:
+    r = rig(usdt=2)
+
+    def instruments(name: str) -> set[str]:
+        price = r.prices[name]
+        top = BookTop(r.ids[name], price * 0.9999, 1.0, price, 1.0, 0, r.at_ns)
+        tick = r.beat(1, quiet=True, extra=[top])
+        assert set(tick.quotes) <= {"BTC-USD", "USDT-USD"}
+        return {v.instrument for v in tick.values if isinstance(v, IndexValue | MarkPrice)}
+
+    r.prices["engine:BTC-USD-PERP"] = 60_000.0
+    assert instruments("v0") == {"BTC-USD", "BTC-USD-PERP"}
+    assert instruments("s0") == {"USDT-USD", "BTC-USD", "BTC-USD-PERP"}, "what is quoted in it moves with it"
+    assert instruments("engine:BTC-USD-PERP") == {"BTC-USD-PERP"}
+    assert r.beat(1, quiet=True).values == ()
+
+
+def test_an_order_reaches_whom_it_names(rig: Make) -> None:
+    r = rig(usdt=2)
+    r.beat(extra=[Command(Action.HALT, "BTC-USD", "officer", "drill", r.at_ns)])
+    assert (r.index().state, r.index("USDT-USD").state) == (State.HALTED, State.NORMAL)
+    before = encode_state(r.engine.state)
+    for action, target in ((Action.EXCLUDE, "nobody"), (Action.HALT, "ETH-USD")):
+        r.beat(0, quiet=True, extra=[Command(action, target, "officer", "drill", r.at_ns)])
+    after, state = r.engine.state, decode_state(before)
+    assert [i.rung for i in after.indices] == [i.rung for i in state.indices]
+    assert after.sources == state.sources
+
+
+def test_an_order_in_the_same_beat_hides_nothing_that_is_said_after_it(rig: Make) -> None:
+    r = rig()
+    before = r.index().price
+    for name in r.prices:
+        r.prices[name] += 30.0
+    order = Command(Action.INCLUDE, "v0", "officer", "drill", r.at_ns)
+    r.at_ns += 10_000_000
+    r.engine.step(Beat(r.seq + 1, r.at_ns, (order, *r.observations()), 0))
+    assert r.engine.state.indices[0].units == before + 3_000
+
+
+def test_a_beat_older_than_the_last_is_the_callers_mistake(rig: Make) -> None:
+    r = rig()
+    with pytest.raises(AssertionError):
+        r.engine.step(Beat(r.seq + 1, r.at_ns - 1, (), 0))
+
+
+def test_a_source_that_nobody_uses_is_the_configurations_mistake(rig: Make) -> None:
+    world = rig(warm=False).world
+    unused = structs.replace(world.indices[0], sources=world.indices[0].sources[1:])
+    with pytest.raises(AssertionError):
+        Engine(structs.replace(world, indices=(unused,)), for_world(world))

@@ -1,8 +1,8 @@
 """The recorded frames decoded once more, by json and nothing of the oracle's: what each of them says, in order.
 
-A decoder takes the frames of a tape as they were played and yields (symbol, kind, fact, time): kind B is a top (bid, its
-size, ask, its size), T a trade (price, size, the taker's side), D a depth (bids, asks); numbers are the frame's own
-decimals, times nanoseconds, 0 where the venue states none.
+A decoder takes the frames of a tape as they were played and yields (symbol, kind, fact, time). Kind B is a top (bid,
+its size, ask, its size), T a trade (price, size, the taker's side), D a depth (bids, asks). Numbers are the frame's
+own text; times are nanoseconds, 0 where the venue states none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 Said: TypeAlias = tuple[str, str, Any, int]
-Level: TypeAlias = tuple[Decimal, ...]
+Level: TypeAlias = tuple[Any, Any]  # price, size: text, or an exact number
 MS, US, S = 10**6, 10**3, 10**9
 DEPTH = 40  # levels of a side that the rig hands to the platform's door
 TAKER = {True: "sell", False: "buy"}  # by whether the buyer made
@@ -45,7 +45,7 @@ class Side:
 
     def first(self, count: int) -> list[Level]:
         """The best levels."""
-        return [numbers(*self.levels[key]) for key in self.keys[: -count - 1 : -1]]
+        return [self.levels[key] for key in self.keys[: -count - 1 : -1]]
 
 
 class Sides:
@@ -61,20 +61,14 @@ class Sides:
             for price, size, *_ in levels:
                 side.put(price, size)
 
-    def top(self) -> tuple[Decimal, ...]:
+    def top(self) -> tuple[Any, ...]:
         """Bid, its size, ask, its size; zeros for an empty side."""
-        nothing = [(Decimal(0), Decimal(0))]
-        return (*(self.bids.first(1) or nothing)[0], *(self.asks.first(1) or nothing)[0])
+        return (*(self.bids.first(1) or [(0, 0)])[0], *(self.asks.first(1) or [(0, 0)])[0])
 
 
 def loads(frame: bytes) -> Any:
     """A frame, its numbers exact."""
     return _json.decode(frame.decode())
-
-
-def numbers(*texts: Any) -> tuple[Decimal, ...]:
-    """The decimals that these texts are."""
-    return tuple(map(Decimal, texts))
 
 
 def binance(frames: Iterable[bytes]) -> Iterator[Said]:
@@ -93,9 +87,9 @@ def binance(frames: Iterable[bytes]) -> Iterator[Said]:
         data, channel = said["data"], said["stream"].partition("@")[2]
         at, symbol = data.get("T", 0) * MS, data["s"]
         if channel == "bookTicker":
-            yield symbol, "B", numbers(data["b"], data["B"], data["a"], data["A"]), at
+            yield symbol, "B", (data["b"], data["B"], data["a"], data["A"]), at
         elif channel == "trade" and data.get("X", "MARKET") == "MARKET":
-            yield symbol, "T", (*numbers(data["p"], data["q"]), TAKER[data["m"]]), at
+            yield symbol, "T", (data["p"], data["q"], TAKER[data["m"]]), at
         elif channel.startswith("depth") and "pu" in data:
             if book is None:
                 waiting.append(data)
@@ -117,7 +111,7 @@ def gemini(frames: Iterable[bytes]) -> Iterator[Said]:
                 books[symbol].apply([level] if side == "buy" else [], [level] if side == "sell" else [])
             yield symbol, "B", books[symbol].top(), 0
         elif said["type"] == "trade" and said["side"] != "block":
-            deal = (*numbers(said["price"], said["quantity"]), said["side"])
+            deal = (said["price"], said["quantity"], said["side"])
             yield said["symbol"], "T", deal, said["timestamp"] * MS
 
 
@@ -140,9 +134,9 @@ def okx(frames: Iterable[bytes]) -> Iterator[Said]:
                 sides = books[symbol]
                 yield symbol, "D", (sides.bids.first(DEPTH), sides.asks.first(DEPTH)), at
             elif channel == "trades":
-                yield symbol, "T", (*numbers(data["px"], data["sz"]), data["side"]), at
+                yield symbol, "T", (data["px"], data["sz"], data["side"]), at
             elif channel == "tickers" and symbol not in booked:
-                yield symbol, "B", numbers(data["bidPx"], data["bidSz"], data["askPx"], data["askSz"]), at
+                yield symbol, "B", (data["bidPx"], data["bidSz"], data["askPx"], data["askSz"]), at
 
 
 def coinbase(frames: Iterable[bytes]) -> Iterator[Said]:
@@ -159,7 +153,7 @@ def coinbase(frames: Iterable[bytes]) -> Iterator[Said]:
                 books[symbol].apply([level] if side == "buy" else [], [level] if side == "sell" else [])
             yield symbol, "B", books[symbol].top(), rfc3339(said["time"])
         elif said["type"] == "match":
-            deal = (*numbers(said["price"], said["size"]), TAKER[said["side"] == "buy"])
+            deal = (said["price"], said["size"], TAKER[said["side"] == "buy"])
             yield symbol, "T", deal, rfc3339(said["time"])
 
 
@@ -174,10 +168,10 @@ def kraken(frames: Iterable[bytes]) -> Iterator[Said]:
         *parts, channel, symbol = said[1:]
         if channel == "ticker":
             bid, ask = parts[0]["b"], parts[0]["a"]
-            yield symbol, "B", numbers(bid[0], bid[2], ask[0], ask[2]), 0
+            yield symbol, "B", (bid[0], bid[2], ask[0], ask[2]), 0
         elif channel == "trade":
             for price, size, at, side, *_ in parts[0]:
-                yield symbol, "T", (*numbers(price, size), TAKER[side == "s"]), int(Decimal(at) * S)
+                yield symbol, "T", (price, size, TAKER[side == "s"]), int(Decimal(at) * S)
         else:
             if "as" in parts[0]:
                 books[symbol] = Sides()
@@ -202,7 +196,7 @@ def bitfinex(frames: Iterable[bytes]) -> Iterator[Said]:
         number, body = said[:2]
         channel, symbol = channels.get(number, ("", ""))
         if channel == "ticker" and ("book", symbol) not in channels.values() and body != "hb":
-            yield symbol, "B", tuple(Decimal(n) for n in body[:4]), 0
+            yield symbol, "B", tuple(body[:4]), 0
         elif channel == "book" and body != "hb":
             if isinstance(body[0], list):
                 books[number] = Sides()
@@ -225,7 +219,7 @@ def bitstamp(frames: Iterable[bytes], answers: Iterable[tuple[str, bytes]]) -> I
         symbol = re.sub(r"^(diff_order_book|live_trades)_", "", said["channel"])
         if said["event"] == "trade":
             data = said["data"]
-            deal = (*numbers(data["price_str"], data["amount_str"]), TAKER[bool(data["type"])])
+            deal = (data["price_str"], data["amount_str"], TAKER[bool(data["type"])])
             yield symbol, "T", deal, int(data["microtimestamp"]) * US
         elif said["event"] == "data" and int(said["data"]["microtimestamp"]) > newest.get(symbol, 1 << 60):
             newest[symbol] = int(said["data"]["microtimestamp"])

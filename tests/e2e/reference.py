@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +43,13 @@ def median(values: Iterable[Fraction]) -> Fraction:
 def held(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
     """The value within its bounds."""
     return min(max(value, low), high)
+
+
+DOUBLES: dict[str, Callable[[Any], list[Any]]] = {  # a fact as the journal writes it
+    "B": lambda top: [float(number) for number in top],
+    "T": lambda trade: [float(trade[0]), float(trade[1]), trade[2]],
+    "D": lambda depth: [[[float(price), float(size)] for price, size in side] for side in depth],
+}
 
 
 class Ema:
@@ -91,8 +98,8 @@ class Perp:
     """One perpetual: its book, its averages, its running interval."""
 
     def __init__(self) -> None:
-        self.bids: list[tuple[Fraction, Fraction]] = []
-        self.asks: list[tuple[Fraction, Fraction]] = []
+        self.bids: list[tuple[Any, Any]] = []
+        self.asks: list[tuple[Any, Any]] = []
         self.depth_at = self.start = self.instant = self.samples = self.sum = self.rate = 0
         self.forget()
 
@@ -165,24 +172,26 @@ class Reference:
             if not seen[2]:
                 market.forget()
         elif kind == "D":
-            memory, (memory.bids, memory.asks) = self.of_engine[source], self.find(kind, source, seen[2:4], 0)
+            memory = self.of_engine[source]
+            memory.bids, memory.asks = self.find(kind, source, seen[2:4], 0)
             memory.depth_at = seen[5]
         elif kind == "B":
-            market.bid, _, market.ask, _ = self.find(kind, source, seen[2:6], seen[6])
+            market.bid, _, market.ask, _ = exact(self.find(kind, source, seen[2:6], seen[6]))
             market.stated = seen[7]
             self.ahead += [seen[6] - seen[7]] if seen[6] else []
         else:
-            market.last = self.find(kind, source, seen[2:5], seen[5])[0]
+            market.last = Fraction(self.find(kind, source, seen[2:5], seen[5])[0])
             market.traded = seen[6]
         return int(source)
 
     def find(self, kind: str, source: int, wanted: list[Any], venue_ns: int) -> Any:
-        """The next frame of the source that says this, as exact numbers."""
+        """The next frame of the source that says this, in its own text."""
         for fact, at in self.facts[self.names[source]][kind]:
             self.counts["frames"] += 1
-            if at in (venue_ns, None) and as_doubles(fact) == as_doubles(wanted):
+            if at in (venue_ns, None) and DOUBLES[kind](fact) == wanted:
                 self.counts[kind] += 1
-                return exact(fact)
+                self.counts[f"{kind} {self.names[source]}"] += 1
+                return fact
         raise AssertionError(f"no frame of {self.names[source]} says {wanted} of {venue_ns}")
 
     def check_index(self, value: list[Any]) -> None:
@@ -193,7 +202,7 @@ class Reference:
         assert value[12] == len(groups), (self.at, value, groups)
         if state in USABLE:
             assert value[4] == published(median(groups), index["price_decimals"]), (self.at, value, groups)
-            self.counts[f"I {name}"] += 1
+        self.counts[f"{name} {state if state in USABLE else 'unusable'}"] += 1
         shown = None if value[4] is None else Fraction(value[4], 10 ** index["price_decimals"])
         self.said[name] = (state, shown, self.at)
 
@@ -205,6 +214,8 @@ class Reference:
             rate = self.rate(index, self.world["sources"][source]["quote"])
             if price is not None and rate is not None:
                 prices[source] = price * rate
+            elif (index["id"], source) in self.rejected:
+                self.rejected[index["id"], source] = 0
         if not prices:
             return []
         groups = self.groups(prices)
@@ -247,19 +258,16 @@ class Reference:
         """The premium sample, the settlement, the estimate and the mark of a beat, in that order."""
         perp, memory = self.perps[value[1]]
         rules, funding = perp["rules"], perp["rules"]["funding"]
-        grid, interval = funding["sample_ms"] * MS, funding["interval_ms"] * MS
-        said = [v for v in others if v[0] == "P"]
+        instant = self.at - self.at % (funding["sample_ms"] * MS)
         if not memory.start:
-            memory.start, memory.instant = self.at - self.at % interval, self.at - self.at % grid
-        elif self.at - self.at % grid > memory.instant:
-            memory.instant = self.at - self.at % grid
-            self.check_sample(perp, memory, said.pop())
-        assert not said, said
-        finals = [v for v in others if v[0] == "F" and v[4]]
-        while self.at >= memory.start + interval:
-            assert finals.pop(0)[5] == self.fund(memory, memory.start + interval, funding), others
-            memory.start, memory.samples, memory.sum = memory.start + interval, 0, 0
-            self.counts["settlements"] += 1
+            memory.start, memory.instant = self.at - self.at % (funding["interval_ms"] * MS), instant
+        samples, finals = [v for v in others if v[0] == "P"], [v for v in others if v[0] == "F" and v[4]]
+        self.settle(memory, funding, instant - 1, finals)
+        if instant > memory.instant:
+            memory.instant = instant
+            self.check_sample(perp, memory, samples.pop())
+        self.settle(memory, funding, self.at, finals)
+        assert not samples, samples
         assert not finals, finals
         memory.rate = self.fund(memory, memory.instant, funding)
         for estimate in (v for v in others if v[0] == "F" and not v[4]):
@@ -269,6 +277,13 @@ class Reference:
         memory.mark = value[4]
         self.counts["M" if value[4] is not None else "M none"] += 1
 
+    def settle(self, memory: Perp, rules: dict[str, Any], until: int, said: list[Any]) -> None:
+        """F6: the intervals that ended by then."""
+        while until >= (end := memory.start + rules["interval_ms"] * MS):
+            assert said.pop(0)[5] == self.fund(memory, end, rules), (self.at, end)
+            memory.start, memory.samples, memory.sum = end, 0, 0
+            self.counts["settlements"] += 1
+
     def feed_age(self, perp: dict[str, Any], memory: Perp) -> int | None:
         """How long the platform has said nothing."""
         heard = max(self.markets[perp["engine_source"]].stated, memory.depth_at)
@@ -277,9 +292,8 @@ class Reference:
     def check_sample(self, perp: dict[str, Any], memory: Perp, said: list[Any]) -> None:
         """F1 and F2."""
         rules, (state, index, _) = perp["rules"], self.said[perp["index"]]
-        age = self.feed_age(perp, memory)
         late = self.at - memory.instant > rules["funding"]["sample_late_ms_max"] * MS
-        silent = age is None or age > rules["mark"]["feed_stale_ms"] * MS or not memory.depth_at
+        silent = self.at - memory.depth_at > rules["mark"]["feed_stale_ms"] * MS
         assert said[3] == memory.instant, said
         if late or silent or state not in USABLE or index is None:
             assert said[4] is None, (self.at, said)
@@ -299,8 +313,7 @@ class Reference:
             assert abs(abs(premium * 10**10 - made) - Fraction(1, 2)) < TIE, (self.at, said, float(premium))
             self.counts["P tie"] += 1
         self.counts["P thin" if bid is None or ask is None else "P"] += 1
-        if memory.instant > memory.start:
-            memory.samples, memory.sum = memory.samples + 1, memory.sum + said[4]
+        memory.samples, memory.sum = memory.samples + 1, memory.sum + said[4]
 
     def fund(self, memory: Perp, until: int, rules: dict[str, Any]) -> int:
         """F3 to F5."""
@@ -350,11 +363,11 @@ class Reference:
         return published(held(raw, index * (1 - band), index * (1 + band)), decimals, perp["tick_units"])
 
 
-def impact(levels: list[tuple[Fraction, Fraction]], perp: dict[str, Any]) -> Fraction | None:
+def impact(levels: list[tuple[Any, Any]], perp: dict[str, Any]) -> Fraction | None:
     """The average price at which the impact notional fills."""
     left = notional = perp["rules"]["funding"]["impact_notional"]
     base = Fraction(0)
-    for price, size in levels:
+    for price, size in map(exact, levels):
         worth = size * perp["contract_size"] * (price if perp["contract"] == "linear" else 1)
         base += min(worth, left) / price
         left -= min(worth, left)
@@ -363,26 +376,17 @@ def impact(levels: list[tuple[Fraction, Fraction]], perp: dict[str, Any]) -> Fra
     return None
 
 
-def as_doubles(fact: Any) -> Any:
-    """Numbers as the nearest doubles, however deep they stand."""
-    if isinstance(fact, str):
-        return fact
-    return [as_doubles(part) for part in fact] if isinstance(fact, list | tuple) else float(fact)
-
-
-def exact(fact: Any) -> Any:
-    """Numbers as fractions, however deep they stand."""
-    if isinstance(fact, str):
-        return fact
-    return [exact(part) for part in fact] if isinstance(fact, list | tuple) else Fraction(fact)
+def exact(numbers: Iterable[Any]) -> list[Fraction]:
+    """Texts as the numbers they are."""
+    return [Fraction(number) for number in numbers]
 
 
 def lines(journal: Path) -> Iterator[list[Any]]:
-    """The records of a journal's segments, in order, numbers as fractions."""
-    for path in sorted(journal.glob("journal-*")):
+    """The records of a journal's segments, in order."""
+    for path in sorted(journal.glob("journal-*.jsonl*")):
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as stream:
             for line in stream:
-                yield json.loads(line[65:], parse_float=Fraction)
+                yield json.loads(line[65:], parse_float=Fraction if line.startswith('["head"', 65) else float)
 
 
 def check(journal: Path, facts: Mapping[str, Mapping[str, Iterable[Any]]]) -> Reference:

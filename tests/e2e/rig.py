@@ -1,6 +1,6 @@
-"""What plays a recording to the whole service: tapes that are re-timed as they start, the venues they come from, settings.
+"""What plays recordings to the whole service: tapes that are re-timed as they start, their venues, and settings.
 
-Re-timing. A frame received at r is played at W + (r − r0) / speed, where W is the wall clock when its tape starts and r0
+Re-timing. A frame received at r is played at W + (r − r0) / speed, where W is the wall clock as its tape starts and r0
 the first frame's time. An event time e in its text becomes W + skew + (e − r0 − skew) / speed: the offset of the two
 clocks (`skew`, 0 where they agreed) is kept as it was, every delay beside it shrinks with the pace, and no two events
 change places. At speed 1 all times move by one constant. A frame that states no time is played as it was recorded.
@@ -180,11 +180,18 @@ async def push(tape: Tape, session: base.Session, sender: Sender, perp: str) -> 
                     sender.trade(perp, event.price, event.size, event.side)
 
 
-async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something holds, and no longer than this."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
+    for _ in range(int(seconds / 0.01)):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"not in {seconds} s")
+
+
+def report(text: str) -> None:
+    """A line of figures, for whoever looks (-s)."""
+    sys.stdout.write(f"\n{text}\n")
 
 
 async def get(running: Running, path: str) -> Any:

@@ -1,10 +1,11 @@
-"""Binance as it was on 2024-08-08, played to the whole service: every published digit equals a brute-force computation.
+"""Binance as it was on 2024-08-08, played to the whole service: every published digit equals a brute-force one.
 
-Spot BTCUSDT and ETHUSDT (346 s, 74 867 frames) are the source `binance`; USDⓈ-M BTCUSDT is the platform's own market and
-goes through the authenticated door. One owner has one vote and an index needs two, so two more groups are played beside
-it: the same spot recording 120 ms later, and COIN-M's BTCUSD_PERP, whose top states an event time. (That it is a dollar
-perpetual is of no account here: what is tested is arithmetic.) The recorder's clock is 1.27 s behind the venue's and
-stays so; the platform's clock, which stamps the engine feed, is ahead by as much.
+Spot BTCUSDT and ETHUSDT (346 s, 74 867 frames) are the source `binance`; USDⓈ-M BTCUSDT is the platform's own market
+and goes through the authenticated door. One owner has one vote and an index needs two, so two more groups are played
+beside it: the same spot recording 120 ms later, and COIN-M's BTCUSD_PERP, whose top states an event time. (That it is
+a dollar perpetual is of no account here: what is tested is arithmetic.) The recorder's clock is 1.27 s behind the
+venue's and stays so; the platform's clock, which stamps the engine feed, is ahead by as much. At the end the platform
+falls silent, so that the mark loses its book leg and then its basis.
 """
 
 from __future__ import annotations
@@ -151,24 +152,25 @@ class Play:
             "played.twin:BTCUSDT": twin["BTCUSDT"],
             "played.twin:ETHUSDT": twin["ETHUSDT"],
             "played.coinm/coinm:BTCUSD_PERP": coinm["BTCUSD_PERP"],
-            f"engine:{PERP}": {"B": own["BTCUSDT"]["B"], "T": own["BTCUSDT"]["T"], "D": own[""]["D"] + own["BTCUSDT"]["D"]},
+            f"engine:{PERP}": {
+                "B": own["BTCUSDT"]["B"],
+                "T": own["BTCUSDT"]["T"],
+                "D": own[""]["D"] + own["BTCUSDT"]["D"],
+            },
         }
         return check(self.journal, facts)
 
 
-@pytest.mark.parametrize(("speed", "until_s"), [(24.0, 400.0), (1.0, 5.0)], ids=["the day", "as recorded"])
+@pytest.mark.parametrize(("speed", "until_s"), [(36.0, 400.0), (1.0, 5.0)], ids=["the day", "as recorded"])
 async def test_every_digit(tapes: dict[str, list[Frame]], tmp_path: Path, speed: float, until_s: float) -> None:
     play = Play(tapes, speed, until_s)
-    import time;t=time.time()
     await play.run(tmp_path)
-    t1=time.time()
     unasked = sum(b"@depth" in frame or b"@" not in frame for frame in play.tapes["binance"].played)
     assert play.refused == {"binance": {"UNKNOWN_MESSAGE": unasked}, "twin": {}, "coinm": {}}
     found = play.compared()
-    print(found.counts, t1-t, time.time()-t1)
+    rig.report(f"speed {speed}: {dict(found.counts)}; the sender replaced {play.feed['replaced']}")
     assert min(found.ages) >= 0
-    ahead_ns = sorted(found.ahead)[len(found.ahead) // 2]
-    assert SKEW_NS - 300_000_000 < ahead_ns < SKEW_NS, ahead_ns
+    assert SKEW_NS - 200_000_000 < max(found.ahead) < SKEW_NS
     assert found.counts["P"] > 10
     assert not {"FUTURE", "STALE", "OUTLIER", "FROZEN"} & set(found.counts)
     assert rig.clean(play.journal) == found.counts["beats"]

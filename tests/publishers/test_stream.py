@@ -17,7 +17,7 @@ from aiohttp import WSMsgType
 from oracle.publishers.hub import Hub
 from oracle.publishers.limits import Limits
 from oracle.publishers.rest import STREAMS, make_app
-from oracle.publishers.stream import CLIENT_BYTES_MAX, Streams
+from oracle.publishers.stream import CLIENT_BYTES_MAX, Streams, _bound_buffers
 from oracle.publishers.web import serve
 
 
@@ -295,3 +295,17 @@ async def test_whoever_leaves_leaves_nothing_behind(serving: Any, hub: Hub) -> N
         assert hub._channels["BTC-USD"].outboxes
         await ws.close()
         await settled(lambda: not hub._channels["BTC-USD"].outboxes)
+
+
+@pytest.mark.anyio
+async def test_a_reader_who_has_left_needs_no_bound() -> None:
+    gone: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
+    server = await asyncio.start_server(lambda _, writer: gone.put_nowait(writer.transport), "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    transport = await gone.get()
+    transport.abort()
+    await asyncio.sleep(0.01)
+    assert transport.is_closing()
+    _bound_buffers(transport)
+    writer.close()
+    server.close()

@@ -1,0 +1,272 @@
+"""What Gate says: tops of book and trades of spot pairs, on its public v4 WebSocket.
+
+Source: www.gate.com/docs/developers/apiv4/ws/en (best bid or ask, public trades, application ping), read 2026-11-21.
+`spot.book_ticker` gives the whole top at every change of it; a side that is empty is an empty string. `t` is its time,
+in milliseconds. The time of a trade is `create_time_ms`, milliseconds in a string with a fraction; `side` is the
+taker's. A subscription fails whole when one of its pairs is unknown, so each pair is asked by itself. A request may
+bear the time; this one has no clock and leaves it out. The venue pings by the protocol and ends a connection that is
+silent; the ping of its own grammar is sent as well. Symbols: `BTC_USDT`, `ETH_USDT`, `USDC_USDT`.
+
+The perpetuals (wss://fx-ws.gateio.ws/v4/ws/usdt) are not read: sizes there are cut to whole contracts, a level of less
+than one to nothing, unless the dial bears the header `X-Gate-Size-Decimal`, which a session cannot set. The dialects
+before v4 (`method`, `params`) are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
+from oracle.errors import Refusal, VenueError
+from oracle.venues import base
+
+URL = "wss://api.gateio.ws/ws/v4/"
+TICKER, TRADES = "spot.book_ticker", "spot.trades"
+TICKER_KEYS, TRADE_KEYS = 10, 10  # of a message without what may be missing
+UNKNOWN_PAIR = 2
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+EVENTS = ("subscribe", "unsubscribe")
+
+
+class _Top(Struct, gc=False):
+    """Time, update number, symbol, bid, its size, ask, its size."""
+
+    t: int
+    u: int
+    s: str
+    b: float
+    B: float
+    a: float
+    A: float
+
+
+class _TopText(Struct, gc=False):
+    """The same as text, because an empty string is no number."""
+
+    t: int
+    u: int
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+
+
+class _Deal(Struct, gc=False):
+    id: int
+    created_s: int = msgspec.field(name="create_time")
+    created_ms: str = msgspec.field(name="create_time_ms")
+    side: str
+    symbol: str = msgspec.field(name="currency_pair")
+    size: float = msgspec.field(name="amount")
+    price: float
+    id_market: int | UnsetType = UNSET
+    range: str | UnsetType = UNSET
+
+
+class _Push(Struct):
+    channel: str
+    event: Literal["update"]
+    time: int | UnsetType = UNSET
+    time_ms: int | UnsetType = UNSET
+
+
+class _Tops(_Push, kw_only=True):
+    result: _Top
+
+
+class _TopTexts(_Push, kw_only=True):
+    result: _TopText
+
+
+class _Deals(_Push, kw_only=True):
+    result: _Deal
+
+
+_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, range(TICKER_KEYS, TICKER_KEYS + 3))
+_TOP_TEXT: base.Decoder[_TopTexts] = base.Decoder(_TopTexts)
+_DEAL: base.Decoder[_Deals] = base.Decoder(_Deals, range(TRADE_KEYS, TRADE_KEYS + 5))
+_ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
+
+
+class Session(base.Session):
+    """A public connection to the spot market."""
+
+    venue = "gate"
+    symbols_max = 100
+    ping_ms = 20_000
+
+    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
+        super().__init__(feeds, market)
+        if market != "spot":
+            raise ValueError("of Gate, the spot market is read")
+
+    def url(self) -> str:
+        """The address to dial."""
+        return URL
+
+    def open(self) -> list[base.Send]:
+        """A subscription a pair and channel."""
+        return [
+            base.Send(_dump({"channel": channel, "event": "subscribe", "payload": [symbol]}))
+            for symbol in self.sources
+            for channel in (TICKER, TRADES)
+        ]
+
+    def idle(self, now_ns: Nanos) -> list[base.Send]:
+        """A ping, whose answer shows that a quiet line is alive."""
+        return [base.Send(_dump({"time": now_ns // NANOS_PER_S, "channel": "spot.ping"}))]
+
+    def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        """The fact in one frame. Raises VenueError."""
+        if b'"update"' in data:
+            if b'"spot.book_ticker"' in data:
+                return [self._read_top(data, recv_ns)]
+            if b'"spot.trades"' in data:
+                return [self._read_trade(data, recv_ns)]
+        _check_other(_ANY(data))
+        return []
+
+    def _read_top(self, data: bytes, recv_ns: Nanos) -> BookTop:
+        push = _decoded_top(data)
+        if push.channel != TICKER:
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, push.channel[:40])
+        said = push.result
+        if data.count(b'":') != TICKER_KEYS + _extra(push):
+            base.check_strictly(data)
+        source, venue_ns = self.source_of(said.s), base.event_time(said.t, NANOS_PER_MS, recv_ns)
+        return base.top(source, said.b, said.B, said.a, said.A, venue_ns, recv_ns)
+
+    def _read_trade(self, data: bytes, recv_ns: Nanos) -> Trade:
+        push = _DEAL(data)
+        if push.channel != TRADES:
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, push.channel[:40])
+        said = push.result
+        extra = _extra(push) + (said.id_market is not UNSET) + (said.range is not UNSET)
+        if data.count(b'":') != TRADE_KEYS + extra:
+            base.check_strictly(data)
+        side = SIDES.get(said.side)
+        if side is None:
+            raise VenueError(Refusal.WRONG_SHAPE, said.side[:40])
+        source, venue_ns = self.source_of(said.symbol), _created_ns(said.created_ms, recv_ns)
+        return Trade(source, base.price(said.price), base.size(said.size), side, venue_ns, recv_ns)
+
+
+class Mimic(base.Mimic):
+    """Gate as the simulator plays it."""
+
+    venue = "gate"
+
+    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
+        super().__init__(feeds, market)
+        self._count = 0
+
+    def hear(self, data: str, now_ns: Nanos) -> list[str]:
+        """A pong, an acknowledgement of pairs that exist, or what is wrong with the request."""
+        said: dict[str, Any] = {"time": now_ns // NANOS_PER_S, "time_ms": now_ns // NANOS_PER_MS}
+        try:
+            call = msgspec.json.decode(data, type=_Call)
+        except msgspec.DecodeError:
+            return [_failed(said, "invalid request")]
+        said |= {"channel": call.channel, "event": call.event}
+        if call.channel == "spot.ping":
+            return [_dump({**said, "channel": "spot.pong", "error": None, "result": None})]
+        if call.channel not in (TICKER, TRADES) or call.event not in EVENTS:
+            return [_failed(said, f"unknown channel {call.channel}")]
+        unknown = [symbol for symbol in call.payload if symbol not in self.symbols.values()]
+        if unknown:
+            return [_failed(said, f"unknown currency pair {unknown[0]}")]
+        return [_dump({**said, "payload": call.payload, "result": {"status": "success"}})]
+
+    def speak(self, fact: BookTop | Trade) -> list[str]:
+        """One frame of the book ticker or of the trades."""
+        self._count += 1
+        symbol, time_ms = self.symbols[fact.source], fact.venue_ns // NANOS_PER_MS
+        head = {"time": time_ms // 1_000, "time_ms": time_ms}
+        if isinstance(fact, BookTop):
+            bid = {"b": _or_empty(fact.bid), "B": base.decimal_text(fact.bid_size)}
+            ask = {"a": _or_empty(fact.ask), "A": base.decimal_text(fact.ask_size)}
+            top = {"t": time_ms, "u": self._count, "s": symbol, **bid, **ask}
+            return [_dump({**head, "channel": TICKER, "event": "update", "result": top})]
+        deal = {
+            "id": self._count,
+            "id_market": self._count,
+            "create_time": time_ms // 1_000,
+            "create_time_ms": f"{time_ms}.0",
+            "side": "sell" if fact.side is Side.SELL else "buy",
+            "currency_pair": symbol,
+            "amount": base.decimal_text(fact.size),
+            "price": base.decimal_text(fact.price),
+            "range": f"{self._count}-{self._count}",
+        }
+        return [_dump({**head, "channel": TRADES, "event": "update", "result": deal})]
+
+
+class _Call(Struct):
+    channel: str
+    event: str = ""
+    payload: list[str] = []
+
+
+def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
+    """The Session that reads a recording made at `url`."""
+    return Session(feeds, market)
+
+
+def _decoded_top(data: bytes) -> _Tops:
+    try:
+        return _TOP(data)
+    except VenueError as error:
+        if error.reason is not Refusal.WRONG_SHAPE or b'""' not in data:
+            raise
+    push = _TOP_TEXT(data)
+    text = push.result
+    top = _Top(text.t, text.u, text.s, _float(text.b), _float(text.B), _float(text.a), _float(text.A))
+    return _Tops(push.channel, push.event, push.time, push.time_ms, result=top)
+
+
+def _float(text: str) -> float:
+    try:
+        return msgspec.convert(text, float, strict=False) if text else 0.0
+    except msgspec.ValidationError:
+        raise VenueError(Refusal.WRONG_SHAPE, text[:40]) from None
+
+
+def _extra(push: _Push) -> int:
+    return (push.time is not UNSET) + (push.time_ms is not UNSET)
+
+
+def _created_ns(text: str, recv_ns: Nanos) -> Nanos:
+    """Milliseconds with a fraction, to the nanosecond. Raises VenueError TIME_UNIT."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not whole or len(digits) > 30 or not digits.isascii() or not digits.isdigit():
+        raise VenueError(Refusal.TIME_UNIT, text[:40])
+    return base.event_time(int(whole) * NANOS_PER_MS + int(fraction[:6].ljust(6, "0")), 1, recv_ns)
+
+
+def _check_other(said: dict[str, Any]) -> None:
+    """Raise VenueError unless the message is an acknowledgement or a pong."""
+    if "method" in said or "params" in said:
+        raise VenueError(Refusal.OLD_DIALECT, str(said.get("method"))[:40])
+    error, result = said.get("error"), said.get("result")
+    if error is not None or (isinstance(result, dict) and result.get("status") == "fail"):
+        raise VenueError(Refusal.VENUE_ERROR, str(error)[:120])
+    if said.get("event") not in EVENTS and said.get("channel") != "spot.pong":
+        raise VenueError(Refusal.UNKNOWN_MESSAGE, str(said.get("channel"))[:40])
+
+
+def _or_empty(value: float) -> str:
+    return base.decimal_text(value) if value else ""
+
+
+def _failed(said: dict[str, Any], reason: str) -> str:
+    return _dump({**said, "error": {"code": UNKNOWN_PAIR, "message": reason}, "result": {"status": "fail"}})
+
+
+def _dump(said: dict[str, Any]) -> str:
+    return msgspec.json.encode(said).decode()
