@@ -54,6 +54,7 @@ from oracle.venues.base import Feed, Session, load
 _log = structlog.get_logger("oracle.app")
 CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
 PART_AGAIN_S = 5.0
+OTHER_FOLDER = "name another with --data-dir or ORACLE_SERVICE__DATA_DIR"
 CLOCK_LEAD_NS_MAX = 5 * NANOS_PER_S
 UNSYNCHRONISED_NS = 500 * NANOS_PER_MS  # what an unsynchronised clock counts as where `clock.enforce` says so
 
@@ -85,7 +86,8 @@ async def run(
 ) -> int:
     """Run the service until `stop`, SIGTERM or SIGINT; with `once`, until the first values stand.
 
-    Answers the exit status. Raises ConfigError, KeyFileError, JournalError and ServiceError when it cannot start.
+    Answers the exit status, which is 1 when the service had halted. Raises ConfigError, KeyFileError, JournalError and
+    ServiceError when it cannot start.
     """
     log.configure(settings.service.log_format, settings.service.log_level)
     ended = stop or asyncio.Event()
@@ -98,7 +100,7 @@ async def run(
 
             return await show_first(running)
         await ended.wait()
-    return 0
+    return 1 if running.live.failed else 0
 
 
 @asynccontextmanager
@@ -134,7 +136,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     clock = SystemClock()
     world = world_of(settings)
     folder = settings.service.data_dir / "journal"
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     key = keys.load_private(settings.signing_key_file)
     halting: list[Callable[[str, str], None]] = []
 
@@ -169,6 +171,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     live.start(inbox)
     _log.info("service.started", port=running.port, journal=str(folder), epoch=writer.epoch, lines=len(lines))
     return running
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServiceError(f"{folder} cannot be made: {error.strerror}; {OTHER_FOLDER}") from None
 
 
 def _recovered(

@@ -170,7 +170,11 @@ def _free_base(host: str) -> int:
 
 def _secrets_of(settings: Settings) -> bytes:
     """The secret of the engine feed. It and the signing key are made at the first start. Raises KeyFileError."""
-    settings.service.data_dir.mkdir(parents=True, exist_ok=True)
+    folder = settings.service.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServiceError(f"{folder} cannot be made: {error.strerror}; name another with --data-dir") from None
     signing = settings.signing_key_file
     if not signing.exists():
         key = keys.generate()

@@ -128,9 +128,13 @@ class Live:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        if self._inbox is None or self.failed:
+        if self._inbox is None:
             return
         stats, clock = self.stats, self._clock
+        if self.failed:
+            stats.last_beat_ns = clock.now_ns()
+            self._inbox.close(self._engine.state.seq, stats.last_beat_ns)  # or it would fill until it refuses
+            return
         at_ns = max(clock.now_ns(), self._engine.state.at_ns)
         try:
             beat = self._inbox.close(self._engine.state.seq + 1, at_ns)

@@ -1,4 +1,7 @@
-"""How the service logs: stable dotted events with fields, JSON for machines, colours on a terminal."""
+"""How the service logs: stable dotted events with fields, JSON for machines, colours on a terminal.
+
+What libraries log through the standard library comes out the same way, as `library.logged`, from warnings upward.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,23 @@ def configure(form: str, level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Libraries)] + [_Libraries()]
+    root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class _Libraries(logging.Handler):
+    """Hands what a library says to our own log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record. A library whose message does not fit its arguments must not bring the service down."""
+        try:
+            structlog.get_logger().log(
+                record.levelno,
+                "library.logged",
+                logger=record.name,
+                detail=record.getMessage(),
+                exc_info=record.exc_info,
+            )
+        except Exception:
+            self.handleError(record)

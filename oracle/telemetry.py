@@ -63,6 +63,8 @@ def engine_samples(live: Live, writer: Writer, feed: EngineFeed | None) -> Suppl
         yield Sample("oracle_engine_dropped_total", {}, stats.dropped)
         yield Sample("oracle_journal_lines_total", {}, writer.lines_total)
         yield Sample("oracle_journal_bytes_total", {}, writer.bytes_total)
+        yield Sample("oracle_journal_append_seconds_sum", {}, stats.append_ns / NANOS_PER_S)
+        yield Sample("oracle_journal_append_seconds_count", {}, stats.beats)
         yield Sample("oracle_journal_durable", {}, not live.failed)
         if feed is not None:
             yield Sample("oracle_feed_accepted_total", {}, feed.stats.accepted.total())

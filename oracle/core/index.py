@@ -113,8 +113,10 @@ def judge_outliers(valid: Sequence[Candidate], members: Sequence[Member], rules:
     centre = median_sorted(ordered)
     judging = len(ordered) >= 3
     low, high = rules.outlier_bps_min / BPS, rules.outlier_bps_max / BPS
-    near = not judging or (len(ordered) == len(valid) and ordered[-1] / centre - 1.0 <= low >= 1.0 - ordered[0] / centre)
-    if near and not any([member.rejected for member in members]):
+    near = not judging or (
+        len(ordered) == len(valid) and ordered[-1] / centre - 1.0 <= low >= 1.0 - ordered[0] / centre
+    )
+    if near and not [member for member in members if member.rejected]:
         return  # nobody is outside the narrowest band there can be, and nobody serves his time
     band = clamp(mad_band(ordered, centre, rules.outlier_mad_factor), low, high) if judging else low
     for c in valid:
@@ -167,9 +169,8 @@ def vote(accepted: Sequence[Candidate], everyone: Sequence[Candidate], rules: In
 
 def _anchored(accepted: Sequence[Candidate], groups: int) -> int:
     """In how many of these groups somebody is anchored."""
-    if all([c.verdict is Verdict.USED for c in accepted]):
-        return groups
-    return len({c.group for c in accepted if c.verdict is Verdict.USED})
+    anchored = [c.group for c in accepted if c.verdict is Verdict.USED]
+    return groups if len(anchored) == len(accepted) else len(set(anchored))
 
 
 def _gap(ordered: Sequence[float]) -> float:

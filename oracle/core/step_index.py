@@ -232,7 +232,7 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
         cohort.confidence,
         cohort.spread,
         cohort.cohort_split,
-        all([facts.conversions[quote].state is State.NORMAL for quote in plan.conversions]),
+        not [quote for quote in plan.conversions if facts.conversions[quote].state is not State.NORMAL],
         facts.clock_offset_ns,
         len(fresh),
         cohort.price,

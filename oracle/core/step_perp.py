@@ -217,7 +217,7 @@ def _mark_price(
     index, decimals = reference.index, instrument.price_decimals
     own = made.reasons if made else [Reason.INDEX_UNUSABLE]
     legs = (made.basis_leg, made.book_leg, made.funding_leg) if made else (None, None, None)
-    scaled = [None if leg is None else quantise(leg, decimals) for leg in legs]
+    basis, book, funded = [None if leg is None else quantise(leg, decimals) for leg in legs]
     return MarkPrice(  # in the order of the fields: by name costs four times as much
         instrument.id,
         perp.seq,
@@ -225,7 +225,9 @@ def _mark_price(
         made.units if made else None,
         index.units,
         index.seq,
-        *scaled,
+        basis,
+        book,
+        funded,
         made.step_binding if made else False,
         made.band_binding if made else False,
         index.rung.shown(),

@@ -97,9 +97,6 @@ class Verdict(StrEnum):
     EXCLUDED = "EXCLUDED"  # by an operator's recorded order
 
 
-ACCEPTED = (Verdict.USED, Verdict.UNANCHORED)
-
-
 @at_hand
 class Reason(StrEnum):
     """Why a published value is what it is. Stable words: consumers switch on them."""
@@ -149,7 +146,6 @@ class AlertKind(StrEnum):
     SOURCE_DEVIATION = "SOURCE_DEVIATION"
     SOURCES_TOGETHER = "SOURCES_TOGETHER"
     LIQUIDATION_CLUSTER = "LIQUIDATION_CLUSTER"
-    CLOCK_OFFSET = "CLOCK_OFFSET"
 
 
 class BookTop(Struct, frozen=True, gc=False, array_like=True, tag="B"):

@@ -67,7 +67,8 @@ def recover(directory: Path, make_engine: MakeEngine = this_version) -> Recovere
     try:
         return _recover(directory, make_engine)
     except OSError as error:
-        raise JournalError(f"cannot be recovered: {error}", path=directory) from error
+        problem = f"cannot be recovered: {error.strerror or error} (make room or mend the disk, then start again)"
+        raise JournalError(problem, path=directory) from error
     finally:
         lock.release()
 
@@ -134,10 +135,14 @@ def _keep(path: Path, tail: bytes) -> None:
     """Write bytes to the next free side file of a segment."""
     stem = path.name.removesuffix(".jsonl")
     free = next(side for n in count(1) if not (side := path.with_name(f"{stem}.torn-{n}")).exists())
-    with free.open("xb") as stream:
-        stream.write(tail)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with free.open("xb") as stream:
+            stream.write(tail)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        free.unlink(missing_ok=True)  # a full disk is tried again and again
+        raise
 
 
 def _last_beat_before(directory: Path, segment: Segment) -> BeatLine | None:

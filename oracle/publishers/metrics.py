@@ -60,7 +60,7 @@ _DECLARED = (
     Declared("oracle_engine_dropped_total", "counter", "Observations conflated away before a beat saw them"),
     Declared("oracle_journal_lines_total", "counter", "Lines written to the journal"),
     Declared("oracle_journal_bytes_total", "counter", "Bytes written to the journal"),
-    Declared("oracle_journal_sync_seconds", "summary", "Time one synchronisation of the journal takes"),
+    Declared("oracle_journal_append_seconds", "summary", "Time the journal takes to accept the line of one beat"),
     Declared("oracle_journal_durable", "gauge", "1 while the journal can be written"),
     Declared("oracle_clock_offset_seconds", "gauge", "How far this machine's UTC is believed to be off"),
     Declared("oracle_clock_synchronised", "gauge", "1 while somebody disciplines the clock"),

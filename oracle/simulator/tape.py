@@ -14,6 +14,7 @@ from oracle.core.types import NANOS_PER_S
 HOST = "127.0.0.1"
 SPEED_MAX = 1_000.0
 NAP_S = 0.001  # the shortest wait that is worth one: what is due sooner is sent together
+TURN_FRAMES = 64  # frames in one turn of the event loop: a tape that is late must not starve who shares it
 Frames: TypeAlias = Sequence[tuple[int, bytes]]  # (nanoseconds since the first, frame), in order
 
 
@@ -97,11 +98,12 @@ class TapeServer:
     async def _play(self, socket: web.WebSocketResponse, frames: Frames) -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        for offset_ns, data in frames:
-            if self._speed:
-                early_s = began_s + offset_ns / NANOS_PER_S / self._speed - loop.time()
-                if early_s > NAP_S:
-                    await asyncio.sleep(early_s)
+        for count, (offset_ns, data) in enumerate(frames, 1):
+            early_s = began_s + offset_ns / NANOS_PER_S / self._speed - loop.time() if self._speed else 0.0
+            if early_s > NAP_S:
+                await asyncio.sleep(early_s)
+            elif count % TURN_FRAMES == 0:
+                await asyncio.sleep(0)
             await _send(socket, data)
         self.played += 1
         if not self._hold:

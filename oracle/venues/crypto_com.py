@@ -6,12 +6,15 @@ pace, and whole books come every 500 ms, so the book of ten levels is kept from 
 changed, an empty one after 5 s when it did not. `pu` of a delta must be `u` of what was heard before it; `cs` is a
 checksum whose rule is not published and is not taken. The event time is `t`, when the message was made: `tt`, the
 book's last change, is not renewed by an empty delta. Times are milliseconds. What the venue answers to a request bears
-the request's id, what it says by itself -1: the trades of the answer are of the past. The venue's heartbeat, every
-30 s, is answered within 5 s.
+the request's id, what it says by itself -1. A subscription to trades begins with the last fifty, which are of the past:
+its first message counts only when it is no answer and holds one trade. The venue's heartbeat, every 30 s, is answered
+within 5 s.
 
-A request may bear a nonce, the time; this one has no clock and leaves it out, as the public channels allow. The venue
-advises to wait a second before the first request, because its limit is counted by the calendar second: everything is
-asked in one. Symbols: `BTC_USD`, `ETH_USD`, `USDT_USD`, `BTCUSD-PERP`. The dialect before v1 names no id: refused.
+A request shall bear a nonce, the time, not a minute off. There is no clock at hand when a connection opens, and the
+venue has served public channels without it. It also advises to wait a second before the first request, because its
+limit is counted by the calendar second. So everything is asked in one request, and what has no book by the next look
+is asked for again, with the nonce. Symbols: `BTC_USD`, `ETH_USD`, `USDT_USD`, `BTCUSD-PERP`.
+The dialect before v1 names no id: it is refused.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from oracle.venues import base
 URL = "wss://stream.crypto.com/exchange/v1/market"
 UNASKED = -1  # the id of what the venue says by itself
 DEPTH = 10
+KINDS = (f"book.{{}}.{DEPTH}", "trade.{}")  # of channels, by symbol
 SNAPSHOT_KEYS, TRADES_KEYS = 15, 8  # of a snapshot with its checksum, of a message of no trades
 DELTA_KEYS = SNAPSHOT_KEYS + 2
 TRADES_MAX = 1024  # a message may carry so many
@@ -137,13 +141,15 @@ class Session(base.Session):
 
     venue = "crypto_com"
     symbols_max = 200  # of the 400 channels that a connection may carry
+    ping_ms = 5_000  # the venue wants none: it is when a subscription that brought nothing is looked at again
     dials_per_minute_max = 20
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        self._book_channels = {f"book.{f.symbol}.{DEPTH}": f for f in feeds}
-        self._trade_channels = {f"trade.{f.symbol}": f for f in feeds}
+        self._book_channels = {KINDS[0].format(f.symbol): f for f in feeds}
+        self._trade_channels = {KINDS[1].format(f.symbol): f for f in feeds}
         self._kept: dict[str, _Keeper] = {}
+        self._answered: set[str] = set()
 
     def url(self) -> str:
         """The address to dial."""
@@ -152,12 +158,15 @@ class Session(base.Session):
     def open(self) -> list[base.Send]:
         """One subscription to everything; the books of an earlier connection are forgotten."""
         self._kept.clear()
-        params = {
-            "channels": [*self._book_channels, *self._trade_channels],
-            "book_subscription_type": "SNAPSHOT_AND_UPDATE",
-            "book_update_frequency": UPDATE_MS,
-        }
-        return [base.Send(_dump({"id": 1, "method": "subscribe", "params": params}))]
+        self._answered.clear()
+        return [_subscription([*self._book_channels, *self._trade_channels], {"id": 1})]
+
+    def idle(self, now_ns: Nanos) -> list[base.Send]:
+        """Ask again for the books, and their trades, that did not come."""
+        missing = [feed.symbol for feed in self.feeds if feed.symbol not in self._kept]
+        channels = [kind.format(symbol) for kind in KINDS for symbol in missing]
+        self._answered.difference_update(channels)
+        return [_subscription(channels, {"id": 2, "nonce": now_ns // NANOS_PER_MS})] if channels else []
 
     def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         """The facts and replies in one frame. Raises VenueError."""
@@ -165,6 +174,8 @@ class Session(base.Session):
             return self._read_deltas(data, recv_ns)
         if b'"channel":"trade"' in data:
             return self._read_trades(data, recv_ns)
+        if b'"channel":"book"' in data:
+            return self._read_snapshots(data, recv_ns)
         return self._read_other(data, recv_ns)
 
     def _read_deltas(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
@@ -208,7 +219,10 @@ class Session(base.Session):
             base.check_strictly(data)
         feed = self._feed(self._trade_channels, frame.result)
         trades: list[base.Event] = [_trade(feed, deal, recv_ns) for deal in reversed(said)]  # it says the newest first
-        return trades if frame.id == UNASKED else []
+        if frame.result.subscription in self._answered:
+            return trades
+        self._answered.add(frame.result.subscription)
+        return trades if frame.id == UNASKED and len(trades) == 1 else []
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _ANY(data)
@@ -220,9 +234,9 @@ class Session(base.Session):
         if result is None and method in ("subscribe", "unsubscribe"):
             return []
         channel = result.get("channel") if isinstance(result, dict) else None
-        if channel == "book":
+        if channel == "book":  # written with spaces: the quick look did not know it
             return self._read_snapshots(data, recv_ns)
-        if channel == "book.update":  # written with spaces: the quick look did not know it
+        if channel == "book.update":
             return self._read_deltas(data, recv_ns)
         if channel == "trade":
             return self._read_trades(data, recv_ns)
@@ -244,8 +258,7 @@ class Mimic(base.Mimic):
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        kinds = ("book.{}." + str(DEPTH), "trade.{}")
-        self._channels = {kind.format(feed.symbol) for feed in feeds for kind in kinds}
+        self._channels = {kind.format(feed.symbol) for feed in feeds for kind in KINDS}
         self._count = 0
 
     def hear(self, data: str, now_ns: Nanos) -> list[str]:
@@ -305,6 +318,15 @@ class _Call(Struct):
 def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
     """The Session that reads a recording made at `url`."""
     return Session(feeds, market)
+
+
+def _subscription(channels: list[str], head: dict[str, int]) -> base.Send:
+    params = {
+        "channels": channels,
+        "book_subscription_type": "SNAPSHOT_AND_UPDATE",
+        "book_update_frequency": UPDATE_MS,
+    }
+    return base.Send(_dump({**head, "method": "subscribe", "params": params}))
 
 
 def _decoded(decoder: base.Decoder[base.T], data: bytes) -> base.T:

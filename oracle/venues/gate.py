@@ -1,11 +1,12 @@
 """What Gate says: tops of book and trades of spot pairs, on its public v4 WebSocket.
 
 Source: www.gate.com/docs/developers/apiv4/ws/en (best bid or ask, public trades, application ping), read 2026-11-21.
-`spot.book_ticker` gives the whole top at every change of it; a side that is empty is an empty string. `t` is its time,
-in milliseconds. The time of a trade is `create_time_ms`, milliseconds in a string with a fraction; `side` is the
-taker's. A subscription fails whole when one of its pairs is unknown, so each pair is asked by itself. A request may
-bear the time; this one has no clock and leaves it out. The venue pings by the protocol and ends a connection that is
-silent; the ping of its own grammar is sent as well. Symbols: `BTC_USDT`, `ETH_USDT`, `USDC_USDT`.
+`spot.book_ticker` gives the whole top every 10 ms when it changed; a side that is empty is an empty string. `t` is its
+time, in milliseconds. The time of a trade is `create_time_ms`, milliseconds in a string with a fraction; `side` is the
+taker's. A subscription fails whole when one of its pairs is unknown, so each pair is asked by itself. A request shall
+bear the time, not a minute off. There is no clock at hand when a connection opens, and the venue has served public
+channels without it; a pair of which nothing was heard by the first ping is asked for again, with the time. The venue
+pings by the protocol; the ping of its own grammar is sent as well. Symbols: `BTC_USDT`, `ETH_USDT`, `USDC_USDT`.
 
 The perpetuals (wss://fx-ws.gateio.ws/v4/ws/usdt) are not read: sizes there are cut to whole contracts, a level of less
 than one to nothing, unless the dial bears the header `X-Gate-Size-Decimal`, which a session cannot set. The dialects
@@ -98,12 +99,13 @@ class Session(base.Session):
 
     venue = "gate"
     symbols_max = 100
-    ping_ms = 20_000
+    ping_ms = 5_000
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
         if market != "spot":
             raise ValueError("of Gate, the spot market is read")
+        self._unheard = set(self.sources)
 
     def url(self) -> str:
         """The address to dial."""
@@ -111,15 +113,14 @@ class Session(base.Session):
 
     def open(self) -> list[base.Send]:
         """A subscription a pair and channel."""
-        return [
-            base.Send(_dump({"channel": channel, "event": "subscribe", "payload": [symbol]}))
-            for symbol in self.sources
-            for channel in (TICKER, TRADES)
-        ]
+        self._unheard = set(self.sources)
+        return [send for symbol in self.sources for send in _subscriptions(symbol, {})]
 
     def idle(self, now_ns: Nanos) -> list[base.Send]:
-        """A ping, whose answer shows that a quiet line is alive."""
-        return [base.Send(_dump({"time": now_ns // NANOS_PER_S, "channel": "spot.ping"}))]
+        """A ping, whose answer shows that a quiet line is alive; what was not heard is asked for again."""
+        stamp = {"time": now_ns // NANOS_PER_S}
+        again = [send for symbol in self.sources if symbol in self._unheard for send in _subscriptions(symbol, stamp)]
+        return [base.Send(_dump({**stamp, "channel": "spot.ping"})), *again]
 
     def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         """The fact in one frame. Raises VenueError."""
@@ -139,7 +140,9 @@ class Session(base.Session):
         if data.count(b'":') != TICKER_KEYS + _extra(push):
             base.check_strictly(data)
         source, venue_ns = self.source_of(said.s), base.event_time(said.t, NANOS_PER_MS, recv_ns)
-        return base.top(source, said.b, said.B, said.a, said.A, venue_ns, recv_ns)
+        top = base.top(source, said.b, said.B, said.a, said.A, venue_ns, recv_ns)
+        self._unheard.discard(said.s)
+        return top
 
     def _read_trade(self, data: bytes, recv_ns: Nanos) -> Trade:
         push = _DEAL(data)
@@ -215,6 +218,13 @@ class _Call(Struct):
 def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
     """The Session that reads a recording made at `url`."""
     return Session(feeds, market)
+
+
+def _subscriptions(symbol: str, stamp: dict[str, int]) -> list[base.Send]:
+    return [
+        base.Send(_dump({**stamp, "channel": channel, "event": "subscribe", "payload": [symbol]}))
+        for channel in (TICKER, TRADES)
+    ]
 
 
 def _decoded_top(data: bytes) -> _Tops:

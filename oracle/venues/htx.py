@@ -1,10 +1,10 @@
 """What HTX (once Huobi) says: tops of book and trades of spot pairs, on its public market WebSocket.
 
-Source: huobiapi.github.io/docs/spot/v1/en (WebSocket market data: introduction, best bid/offer, trade detail), read
-2026-11-21. `market.$symbol.bbo` gives the whole top at every change of it; an empty side is read from zeros. Its time
-is `ts`, when the message was made. Times are milliseconds. Every frame is a gzip stream; one that is no gzip is read as
-it stands, so that a simulator may speak plainly. The venue pings every 5 s and ends the connection when two pings stay
-without their pong. `direction` of a trade is the taker's.
+Source: www.htx.com/en-us/opend/newApiPages (WebSocket market data: introduction, `market.$symbol.bbo`,
+`market.$symbol.trade.detail`), read 2026-11-21. `bbo` gives the whole top, tick by tick; how it says an empty side is
+not documented, and zeros are read as one. Its time is `ts`, when the message was made. Times are milliseconds. Every
+frame is a gzip stream; one that is no gzip is read as it stands, so that a simulator may speak plainly. The venue pings
+every 5 s and ends the connection when two pings stay without their pong. `direction` of a trade is the taker's.
 
 The first message of `market.$symbol.trade.detail` repeats the last trade, however old, and nothing marks it: a trade
 that happened before the venue acknowledged the subscription is of the past. Symbols are lower case: `btcusdt`,

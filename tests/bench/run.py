@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench_common import Figure, show
+from tests.bench.common import Figure, show
 
 SECTIONS = ("decode", "step", "chain", "wire", "replay")
 
@@ -23,13 +23,15 @@ def main() -> int:
     """Run the sections that were asked for and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("section", nargs="?", default="all", choices=(*SECTIONS, "all"))
-    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: whether it runs, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="seconds instead of minutes: whether it runs, not how fast"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a figure instead of the table")
     args = parser.parse_args()
     figures: list[Figure] = []
     for section in SECTIONS if args.section == "all" else (args.section,):
         began = time.monotonic()
-        bench: Callable[[bool], list[Figure]] = import_module(f"bench_{section}").bench
+        bench: Callable[[bool], list[Figure]] = import_module(f"tests.bench.{section}").bench
         figures += bench(args.quick)
         print(f"{section}: {time.monotonic() - began:.1f} s", file=sys.stderr)
     if args.json:

@@ -58,6 +58,16 @@ def test_the_band_of_the_published_example() -> None:
     assert maths.mad_band(many, 105.5, 4.0) == pytest.approx(4 * 1.4826 * 12 / 11.2 * 3 / 105.5)
 
 
+@pytest.mark.parametrize(
+    ("n", "correction"),
+    [(3, 1.495), (4, 1.363), (5, 1.206), (6, 1.2), (7, 1.14), (8, 1.129), (9, 1.107), (10, 10 / 9.2), (20, 20 / 19.2)],
+)
+def test_the_band_corrects_for_few_values(n: int, correction: float) -> None:
+    ordered = [100.0 + 2.0 * (k - (n - 1) / 2) for k in range(n)]
+    deviation = statistics.median(abs(x - 100.0) for x in ordered)
+    assert maths.mad_band(ordered, 100.0, 4.0) == pytest.approx(4 * 1.4826 * correction * deviation / 100)
+
+
 def exact(value: Fraction, decimals: int, multiple: int = 1) -> int:
     """The rounding rule of the methodology in exact arithmetic."""
     fine = round(value * 10 ** (decimals + 6))

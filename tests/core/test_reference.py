@@ -191,7 +191,7 @@ def agree(value: IndexValue, true: Vote | None) -> None:
         assert (value.price, value.oldest_input_age_ms) == (true.price, true.age_ms)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_engine_publishes_what_the_reference_does(
     worlds: Callable[..., Any], case: tuple[list[Said], list[Said], list[Said]]

@@ -48,7 +48,14 @@ def test_nothing_is_known_of_a_new_source() -> None:
         (101.0, 100.0, Verdict.CROSSED),
         (100.0, 100.0, Verdict.CROSSED),
         (99.0, 101.0, Verdict.WIDE),
+        (99.49, 100.5, Verdict.WIDE),
+        (99.51, 100.5, None),
         (100.0, 100.5, None),
+        (0.00010, 0.000101, None),
+        (0.000101, 0.0001, Verdict.CROSSED),
+        (float("nan"), 100.0, Verdict.ONE_SIDED),
+        (100.0, float("nan"), Verdict.ONE_SIDED),
+        (100.0, float("inf"), Verdict.ONE_SIDED),
     ],
 )
 def test_a_book_is_judged_and_never_repaired(bid: float, ask: float, verdict: Verdict | None) -> None:
@@ -135,6 +142,40 @@ def test_no_age_is_negative(steps: list[tuple[int, int]]) -> None:
         at += wait * MS
         apply_book(state, BookTop(0, 100.0, 1.0, 100.1, 1.0, at + skew * MS, at), RULES)
         assert examine(state, WITHIN, at).age_ns >= 0
+
+
+@pytest.mark.parametrize(("ahead_ms", "verdict"), [(2_000, None), (2_001, Verdict.FUTURE)])
+def test_an_event_may_be_so_far_ahead_and_no_farther(ahead_ms: int, verdict: Verdict | None) -> None:
+    state = said(*[(n * 100, 100.0, 100.1, n * 100) for n in range(1, 700)])
+    event = T0 + (70_000 + ahead_ms) * MS
+    apply_book(state, BookTop(0, 100.0, 1.0, 100.1, 1.0, event, T0 + 70_000 * MS), RULES)
+    assert examine(state, WITHIN, T0 + 70_000 * MS).verdict is verdict
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3_000), st.integers(-10, 9_000), st.integers(-20, 120)), min_size=1, max_size=12),
+    st.one_of(st.none(), st.integers(0, 59_000)),
+    st.booleans(),
+    st.lists(st.integers(0, 30_000), min_size=1, max_size=6),
+)
+def test_what_a_source_counts_for_stands_until_it_says(
+    books: list[tuple[int, int, int]], traded_ms: int | None, excluded: bool, waits_ms: list[int]
+) -> None:
+    state, at = new_source(RULES), T0
+    for wait, lag, width in books:
+        at += wait * MS
+        venue_ns = at - lag * MS if lag >= 0 else 0
+        apply_book(state, BookTop(0, 100.0, 1.0, 100.0 + width / 100, 1.0, venue_ns, at), RULES)
+    if traded_ms is not None:
+        apply_trade(state, Trade(0, 100.0, 1.0, Side.BUY, 0, at - traded_ms * MS))
+    state.excluded = excluded
+    first = examine(state, WITHIN, at)
+    for later in sorted({at, at + 1, first.until_ns, *(at + ms * MS for ms in waits_ms)}):
+        now = examine(state, WITHIN, later)
+        assert now.age_ns == max(0, later - now.since_ns)
+        if later <= first.until_ns:
+            stands = (first.price, first.verdict, first.traded, first.since_ns)
+            assert (now.price, now.verdict, now.traded, now.since_ns) == stands
 
 
 def test_an_excluded_source_is_excluded() -> None:

@@ -96,7 +96,9 @@ def test_the_dwell_is_served_without_a_break(state: State, called: State) -> Non
         ({"confidence": 0.0051}, State.DEGRADED, Reason.DISPERSION),
         ({"cohort_split": True}, State.DEGRADED, Reason.COHORT_SPLIT),
         ({"conversions_normal": False}, State.DEGRADED, Reason.CONVERSION),
+        ({"clock_offset_ns": 100 * MS}, State.NORMAL, None),
         ({"clock_offset_ns": -101 * MS}, State.DEGRADED, Reason.CLOCK_OFFSET),
+        ({"clock_offset_ns": -1_000 * MS}, State.DEGRADED, Reason.CLOCK_OFFSET),
         ({"clock_offset_ns": 1_001 * MS}, State.HALTED, Reason.CLOCK_OFFSET),
         ({"n_groups": 2}, State.TWO_GROUPS, Reason.TWO_GROUPS),
         ({"n_groups": 2, "spread": 0.0026}, State.PERP_IMPLIED, Reason.GROUPS_DISAGREE),
@@ -144,12 +146,14 @@ def test_a_fallback_ends_in_a_halt() -> None:
     ("after_ms", "changed", "acknowledged", "state"),
     [
         (1_000, {}, False, State.NORMAL),
+        (1_000, {"n_groups": 4, "spread": 0.0025}, False, State.NORMAL),
         (1_000, {"n_groups": 3}, False, State.HALTED),
         (1_000, {"spread": 0.0026}, False, State.HALTED),
         (300_001, {}, False, State.HALTED),
         (300_001, {}, True, State.NORMAL),
         (1_000, {"price": 105.1}, False, State.HALTED),
         (1_000, {"price": 105.1}, True, State.NORMAL),
+        (1_000, {"last_good": 0.5, "price": 0.6}, False, State.HALTED),
         (1_000, {"last_good": 0.0, "price": 5.0}, False, State.NORMAL),
     ],
 )
@@ -168,6 +172,7 @@ def test_an_ordered_halt_waits_for_the_order() -> None:
 def test_warming_waits_for_enough_groups() -> None:
     rung = Rung(state=State.WARMING, since_ns=T0)
     assert call(rung, conditions(n_groups=3), RULES) == Called(State.LAST_GOOD, [Reason.FEW_GROUPS])
+    assert call(rung, conditions(n_groups=4, n_anchored=4), RULES).state is State.NORMAL
     assert call(rung, conditions(confidence=0.01), RULES).state is State.DEGRADED
     assert Reason.WARMING_UP in reasons(rung, Called(State.NORMAL))
 

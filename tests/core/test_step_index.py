@@ -177,6 +177,7 @@ def test_a_rate_limit_that_binds_is_reported_and_then_shown(rig: Make, state: St
     alerts = [v for tick in ticks for v in tick.values if isinstance(v, Alert) and v.kind is AlertKind.CLAMP_BINDING]
     assert [(a.target, a.active) for a in alerts] == [("BTC-USD", True)]
     assert alerts[0].at_ns - alerts[0].since_ns == RULES.ladder.guard_alert_ms * NANOS_PER_MS
+    assert (alerts[0].value, alerts[0].detail) == (RULES.ladder.guard_alert_ms, "ms")
     pinned = [v for tick in ticks for v in tick.values if isinstance(v, IndexValue)]
     shown = [Reason.GUARD_PINNED in value.reasons for value in pinned]
     assert shown.index(True) == 60
@@ -263,6 +264,31 @@ def test_later_rules_compute_with_the_digits_the_public_sees(rig: Make) -> None:
     r = rig()
     assert published(r.engine.state.indices[0], r.world.indices[0]) == r.index().price / 100
     assert published(new_index(r.world.indices[0]), r.world.indices[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("apart_bps", "state", "ok"), [(40, "NORMAL", True), (75, "DEGRADED", True), (150, "DEGRADED", False)]
+)
+def test_nobody_is_liquidated_while_the_groups_disagree(rig: Make, apart_bps: int, state: str, ok: bool) -> None:
+    r = rig()
+    for place in range(6):
+        r.prices[f"v{place}"] = 60_010.0 * (1 + (place % 2) * 2 * apart_bps / 10_000)
+    r.beat()
+    assert r.index().n_groups == 6
+    assert r.index().confidence_bps_e2 == pytest.approx(apart_bps * 100, rel=0.02)
+    assert (r.index().state, r.index().liquidation_ok) == (state, ok)
+
+
+def test_a_price_of_less_than_one_is_converted_too(rig: Make) -> None:
+    r = rig(groups=3, usdt=4, warm=False, price=0.5)
+    for name in r.prices:
+        if name.startswith("s"):
+            r.prices[name] = 0.8
+        elif name.startswith("t"):
+            r.prices[name] = 0.625
+    r.run(35)
+    assert r.index().state is State.NORMAL
+    assert (r.index().n_groups, r.index().price) == (7, 50)
 
 
 def test_outside_perpetuals_in_another_currency_are_converted(rig: Make) -> None:

@@ -138,6 +138,18 @@ def test_the_sample_of_the_settlement_instant_is_the_last_of_its_interval(rig: M
         assert rate.index is not None
 
 
+def test_an_interval_may_end_between_two_instants(rig: Make) -> None:
+    r = rig(rules=quick(interval_ms=10_000, sample_ms=3_000))
+    ticks = r.run(60)
+    taken = [s for s in of(PremiumSample, *ticks) if s.premium_e10 is not None]
+    settled = [rate for rate in finals(*ticks) if rate.interval_start_ns >= ticks[0].at_ns]
+    assert len(settled) == 5
+    for rate in settled:
+        inside = [s for s in taken if rate.interval_start_ns < s.instant_ns <= rate.settles_ns]
+        assert rate.samples == rate.expected == len(inside)
+    assert {rate.expected for rate in settled} == {3, 4}
+
+
 def test_a_sample_after_the_settlement_belongs_to_the_next_interval(rig: Make) -> None:
     r = rig()
     r.at_ns += INTERVAL_NS - r.at_ns % INTERVAL_NS - 3 * NANOS_PER_S
@@ -169,6 +181,16 @@ def test_every_interval_settles_exactly_once_with_its_own_samples(rig: Make, wai
         late = rate.at_ns - rate.settles_ns > RULES.funding.sample_late_ms_max * NANOS_PER_MS
         assert (Reason.LATE in rate.reasons) == late
         assert rate.index is None or not late
+
+
+@pytest.mark.parametrize(("after_ms", "late"), [(0, False), (1_000, False), (1_001, True)])
+def test_a_late_settlement_knows_no_price_of_its_second(rig: Make, after_ms: int, late: bool) -> None:
+    r = rig()
+    r.at_ns += INTERVAL_NS - r.at_ns % INTERVAL_NS - 500 * NANOS_PER_MS
+    r.beat(1)
+    (rate,) = finals(r.beat(499 + after_ms))
+    assert (rate.at_ns - rate.settles_ns, rate.final) == (after_ms * NANOS_PER_MS, True)
+    assert (Reason.LATE in rate.reasons) == (rate.index is None) == late
 
 
 def test_an_endless_outage_settles_only_so_many_intervals(rig: Make) -> None:
@@ -256,3 +278,10 @@ def test_a_broken_line_to_the_platform_takes_its_book_away(rig: Make) -> None:
     r.beat(extra=[Link(r.ids["engine:BTC-USD-PERP"], False, "closed", r.at_ns)])
     assert r.mark().book_leg is None
     assert Reason.LEG_MISSING in r.mark().reasons
+
+
+def test_an_interval_may_end_where_no_sample_is_due(rig: Make) -> None:
+    r = rig(rules=quick(sample_ms=60_000, interval_ms=10_000), warm=False)
+    ticks = r.run(25, 500)
+    assert [rate.settles_ns % (10 * NANOS_PER_S) for rate in finals(*ticks)] == [0, 0]
+    assert of(PremiumSample, *ticks) == []

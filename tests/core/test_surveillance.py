@@ -64,6 +64,15 @@ def test_groups_that_stand_off_on_one_side_are_reported_together() -> None:
     assert look(watches, [100.21, 99.79, 100.0], 6) == [("SOURCES_TOGETHER", "BTC-USD", False)], "not on one side"
     assert look(watches, [99.79, 99.79, 100.0], 7) == []
     assert look(watches, [99.79, 99.79, 100.0], 12) == [("SOURCES_TOGETHER", "BTC-USD", True)]
+    assert look(watches, [99.79, 100.21, 100.0], 13) == [("SOURCES_TOGETHER", "BTC-USD", False)]
+
+
+def test_a_price_of_less_than_one_is_a_price() -> None:
+    watches = Watches({})
+    candidates = [Candidate(0, "a", 0.505, 0, None, True, 0.5, 0.51)]
+    for second in (0, 30):
+        found = watch_sources(watches, ["v0"], candidates, 0.5, RULES, "DOGE-USD", T0 + second * 1_000 * MS)
+    assert [(alert.kind, round(alert.value, 6), alert.detail) for alert in found] == [(KIND, 100.0, "bps")]
 
 
 def test_two_sources_of_one_owner_are_not_two() -> None:

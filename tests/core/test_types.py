@@ -175,7 +175,3 @@ def test_the_states_stand_in_order_of_severity() -> None:
         "WARMING",
         "SUSPENDED",
     ]
-
-
-def test_only_two_verdicts_vote() -> None:
-    assert types.ACCEPTED == (Verdict.USED, Verdict.UNANCHORED)

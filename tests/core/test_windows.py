@@ -22,6 +22,25 @@ def test_gaps_keep_the_last_ones(gaps: list[int]) -> None:
     assert memory.median_ns() == (statistics.median(gaps[-32:]) if gaps else 0.0)
 
 
+@given(st.lists(st.integers(1, 100), max_size=20))
+def test_the_oldest_gap_is_the_first_to_go(gaps: list[int]) -> None:
+    memory = Gaps(4)
+    for gap in gaps:
+        memory.add(gap)
+    assert sorted(memory.gaps) == sorted(gaps[-4:])
+
+
+def test_the_window_holds_its_own_edge() -> None:
+    memory = Extremes()
+    for at_ms, value in ((0, 1.0), (500, 9.0), (1_000, 5.0)):
+        memory.add(at_ms * MS, value, 1_000 * MS)
+    assert memory.range() == (1.0, 9.0)
+    memory.add(1_000 * MS + 1, 5.0, 1_000 * MS)
+    assert memory.range() == (5.0, 9.0)
+    memory.add(1_500 * MS + 1, 5.0, 1_000 * MS)
+    assert memory.range() == (5.0, 5.0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 800), st.floats(1, 100)), min_size=1, max_size=60))
 def test_extremes_are_those_of_the_window(steps: list[tuple[int, float]]) -> None:
     memory, at, said = Extremes(), 0, []
@@ -59,6 +78,16 @@ def test_an_old_offset_is_forgotten() -> None:
     for second in range(0, 1_500, 5):
         clock.add((10 if second < 60 else 500) * MS, second * 1_000 * MS, 600_000)
     assert clock.offset_ns == 500 * MS
+
+
+def test_a_least_delay_is_remembered_for_the_window_and_no_longer() -> None:
+    clock = ClockOffset()
+    clock.add(5 * MS, 0, 600_000)
+    for minute in range(1, 30):
+        clock.add(500 * MS, minute * 60_000 * MS, 600_000)
+        clock.add(400 * MS, (minute * 60_000 + 59_999) * MS, 600_000)
+        assert clock.offset_ns == (5 if minute <= 10 else 400) * MS
+        assert len(clock.finished) == min(minute, 10)
 
 
 def test_an_average_over_irregular_times() -> None:

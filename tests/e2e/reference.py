@@ -12,37 +12,19 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-MS = 10**6
+from tests.e2e.exact import MS, Ema, exact, held, impact, median, published
+
 SECOND = 10**9
 EIGHT_HOURS_MS = 28_800_000
 USABLE = ("NORMAL", "DEGRADED")
 SMALL = {3: "1.495", 4: "1.363", 5: "1.206", 6: "1.200", 7: "1.140", 8: "1.129", 9: "1.107"}
-EXACT = Context(prec=60)
 # Doubles carry a premium to about 1e-15: only an exact value this near a tie of the tenth digit may fall either way.
 TIE = Fraction(1, 10**5)
 EVERYTHING, NOTHING = -1, -2  # what an observation of no source touches
-
-
-def published(value: Fraction, decimals: int, multiple: int = 1) -> int:
-    """Section 9: to six further digits, half to even, and those to the published ones, half to even."""
-    fine = round(value * 10 ** (decimals + 6))
-    return round(Fraction(fine, 10**6 * multiple)) * multiple
-
-
-def median(values: Iterable[Fraction]) -> Fraction:
-    """The middle one, or the mean of the middle two."""
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-
-
-def held(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
-    """The value within its bounds."""
-    return min(max(value, low), high)
 
 
 DOUBLES: dict[str, Callable[[Any], list[Any]]] = {  # a fact as the journal writes it
@@ -50,28 +32,6 @@ DOUBLES: dict[str, Callable[[Any], list[Any]]] = {  # a fact as the journal writ
     "T": lambda trade: [float(trade[0]), float(trade[1]), trade[2]],
     "D": lambda depth: [[[float(price), float(size)] for price, size in side] for side in depth],
 }
-
-
-class Ema:
-    """M1 at sixty digits: num ← num·d + x·t, den ← den·d + t, d = e^(−t/τ)."""
-
-    def __init__(self) -> None:
-        self.num = self.den = Decimal(0)
-        self.at = 0
-
-    def add(self, x: Fraction, at: int, tau_ms: int) -> None:
-        """Let x stand for the whole milliseconds since the last one."""
-        t = (at - self.at) // MS if self.at else 0
-        if t:
-            d = EXACT.exp(EXACT.divide(Decimal(-t), Decimal(tau_ms)))
-            exact = EXACT.divide(Decimal(x.numerator), Decimal(x.denominator))
-            self.num = EXACT.fma(self.num, d, EXACT.multiply(exact, Decimal(t)))
-            self.den = EXACT.fma(self.den, d, Decimal(t))
-        self.at = self.at + t * MS if self.at else at
-
-    def value(self) -> Fraction | None:
-        """The average, once time has passed."""
-        return Fraction(EXACT.divide(self.num, self.den)) if self.den else None
 
 
 class Market:
@@ -341,10 +301,8 @@ class Reference:
             memory.basis.add(mid - index, self.at, rules["basis_tau_ms"])
             memory.book.add(book, self.at, rules["book_tau_ms"])
         elif memory.basis.at:
-            t = (self.at - memory.basis.at) // MS
-            half = EXACT.power(Decimal(2), EXACT.divide(Decimal(-t), Decimal(rules["basis_half_life_ms"])))
-            memory.basis.num = EXACT.multiply(memory.basis.num, half)
-            memory.basis.at = memory.book.at = memory.basis.at + t * MS
+            memory.basis.halve((self.at - memory.basis.at) // MS, rules["basis_half_life_ms"])
+            memory.book.at = memory.basis.at
         if state not in USABLE or age is None or age > rules["feed_lost_ms"] * MS:
             return published(index, decimals, perp["tick_units"])
         interval = perp["rules"]["funding"]["interval_ms"] * MS
@@ -361,24 +319,6 @@ class Reference:
             raw = held(raw, reference * (1 - step), reference * (1 + step))
         band = rules["band_bps"] / 10_000
         return published(held(raw, index * (1 - band), index * (1 + band)), decimals, perp["tick_units"])
-
-
-def impact(levels: list[tuple[Any, Any]], perp: dict[str, Any]) -> Fraction | None:
-    """The average price at which the impact notional fills."""
-    left = notional = perp["rules"]["funding"]["impact_notional"]
-    base = Fraction(0)
-    for price, size in map(exact, levels):
-        worth = size * perp["contract_size"] * (price if perp["contract"] == "linear" else 1)
-        base += min(worth, left) / price
-        left -= min(worth, left)
-        if not left:
-            return Fraction(notional / base)
-    return None
-
-
-def exact(numbers: Iterable[Any]) -> list[Fraction]:
-    """Texts as the numbers they are."""
-    return [Fraction(number) for number in numbers]
 
 
 def lines(journal: Path) -> Iterator[list[Any]]:

@@ -108,16 +108,17 @@ async def test_whatever_was_said_is_written(tmp_path: Path, record_property: Cal
     rng = random.Random(7)
     said: Said = {}
     highest: dict[str, int] = {}
+    lives_heard = 0
     for _ in range(KILLS):
-        before = len(said)
         first = await one_life(tmp_path, rng, said)
-        assert len(said) > before, "the demo said nothing in this life"
+        lives_heard += bool(first)  # one that is killed at once may have said nothing
         for name, part in first.items():
             assert part["state"] == "warming", (name, part)
             assert part["price"] is None, (name, part)
             assert part["seq"] > highest.get(name, 0), (name, part)  # type: ignore[operator]
         for name, seq in said:
             highest[name] = max(highest.get(name, 0), seq)
+    assert lives_heard > KILLS / 2
     written = dict(journaled(tmp_path / "journal"))
     assert set(said) <= set(written)
     for key, (price, state) in said.items():

@@ -117,7 +117,7 @@ async def test_a_restart_warms_up_first_and_republishes_nothing(tmp_path: Path) 
             venues.price = 61_000.0
             await rig.until(lambda: state(running) is State.NORMAL, 10.0)
     assert (index["price"], index["state"], index["epoch"]) == (None, "warming", "2")
-    assert index["last_good"] == {"price": "60000.00", "ts": before[-1][6] // 10**6}
+    assert (index["last_good"], index["last_good_ts"]) == ("60000.00", before[-1][6] // 10**6)
     assert (parameters["mark"]["price"], parameters["index"]["price"]) == (None, None)
     assert ready["status"] == 503
     after = indices(journal)[len(before) :]
@@ -194,19 +194,26 @@ async def test_a_full_disk_halts_publishing_and_says_why(tmp_path: Path) -> None
         )  # fmt: skip
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
-                halted = await answer_when(http, "/v1/status", lambda said: said["service"]["state"] == "halted")
+                status = await answer_when(http, "/v1/status", lambda said: said["service"]["state"] == "halted")
                 parameters = await answer_when(http, "/v1/key-parameters/BTC-USD-PERP", bool)
+                await asyncio.sleep(0.2)
                 later = await answer_when(http, "/v1/index/BTC-USD", bool)
-                print(halted, parameters, later)
         finally:
             program.terminate()
-            status = await program.wait()
-        print(status)
+            ended = await program.wait()
+        assert status["service"]["reasons"] == ["journal_not_durable"]
+        assert (status["journal"]["durable"], ended) == (False, 1)
+        for said in (parameters, parameters["index"], parameters["mark"], later):
+            assert said["state"] == "halted"
+            assert said["reasons"][0] == "journal_not_durable"
+            assert said.get("price") is None
+        assert later["seq"] == status["instruments"][0]["seq"]
         journal = settings.service.data_dir / "journal"
-        rig.clean(journal)
-        venues.price = 61_000.0
+        report = verify(journal, processes=1)
+        assert report.exit_code == 0, report.findings
         await normal(settings)
-    rig.clean(journal)
+    assert later["seq"] in [v[2] for v in indices(journal)]
+    assert rig.clean(journal) == beats(journal)
 
 
 async def answer_when(http: aiohttp.ClientSession, path: str, fits: Callable[[Any], object]) -> Any:

@@ -109,6 +109,14 @@ def test_a_range_is_answered_oldest_first(past: History, monkeypatch: pytest.Mon
     assert seqs(0, None, 1_000_000) == [1, 2, 3]
 
 
+def test_the_latest_is_the_last_that_was_settled(past: History) -> None:
+    assert past.latest("BTC-USD-PERP") == []
+    for n in (2, 3, 1):
+        past.add(settlement(n))
+    past.add(settlement(4, "ETH-USD-PERP"))
+    assert past.latest("BTC-USD-PERP") == [settlement(3)]
+
+
 def test_it_is_made_again_from_a_journal(
     past: History, scribe: MakeScribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +173,7 @@ def test_every_failure_is_one_error(past: History, tmp_path: Path, scribe: MakeS
     for use in (
         lambda: past.add(settlement(1)),
         lambda: past.funding("X"),
+        lambda: past.latest("X"),
         lambda: past.rebuild_from_journal(tmp_path / "journal"),
     ):
         with pytest.raises(JournalError, match="the history database failed"):

@@ -245,3 +245,5 @@ def test_a_system_that_fails_is_an_error(
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(JournalError, match=r"cannot be recovered: .*Input/output error"):
         recover(memory_path, TallyEngine)
+    assert path.read_bytes().endswith(b"torn"), "what could not be set aside stays where it is"
+    assert not list(memory_path.glob("*.torn-*")), "and a service that is started again and again leaves no trace"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Raw
+from msgspec.structs import replace
 
 from oracle.core.params import World
 from oracle.core.types import Beat, Value
@@ -17,8 +19,8 @@ from oracle.journal import chain
 from oracle.journal.compare import Difference
 from oracle.journal.lines import BeatLine, decode
 from oracle.journal.recovery import recover
-from oracle.journal.replay import FIRST_KEPT_MAX, Deviation, replay
-from tests.journal.conftest import EMPTY_WORLD, MakeScribe, TallyEngine, beat_of, settled, trade_on
+from oracle.journal.replay import FIRST_KEPT_MAX, Deviation, _under, replay
+from tests.journal.conftest import EMPTY_WORLD, MakeScribe, TallyEngine, beat_of, settled, trade_on, trading_world
 
 
 class Shifted(TallyEngine):
@@ -125,13 +127,18 @@ SETS = tuple(replace(rules, version="9", mark=replace(rules.mark, band_bps=1.0))
 """
 
 
-def test_another_methodology_is_measured_in_basis_points(
-    tmp_path: Path, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "__init__.py").write_text("")
     (tmp_path / "elsewhere" / "wide.py").write_text(METHOD)
     monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("elsewhere.wide")
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_another_methodology_is_measured_in_basis_points(tmp_path: Path, key: Ed25519PrivateKey) -> None:
     trade_on(tmp_path / "journal", key, 120)
     same = replay(tmp_path / "journal", method="hk1")
     assert same.different == 0
@@ -142,7 +149,23 @@ def test_another_methodology_is_measured_in_basis_points(
     index, mark = other.deviations["IndexValue BTC-USD"], other.deviations["MarkPrice BTC-USD-PERP"]
     assert (index.largest_bps, index.equal) == (0.0, 120)
     assert mark.compared + mark.equal >= 120
-    sys.modules.pop("elsewhere.wide")
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_what_the_settings_changed_stays_changed() -> None:
+    world = trading_world()
+    [index], [perp] = world.indices, world.perps
+    own = perp.rules
+    changed = replace(own, funding=replace(own.funding, interval_ms=60_000), mark=replace(own.mark, step_bps=7.0))
+    world = replace(world, perps=(replace(perp, rules=changed),))
+    assert _under(world, "hk1", 0).perps == world.perps
+    other = _under(world, "elsewhere.wide", 0)
+    [rules] = [perp.rules for perp in other.perps]
+    assert (rules.version, rules.mark.band_bps) == ("9", 1.0), "the other methodology's own"
+    assert (rules.mark.step_bps, rules.funding) == (7.0, changed.funding), "and the settings"
+    assert other.indices[0].rules.ladder == index.rules.ladder
+    strange = replace(world, perps=(replace(perp, method="gone.away", rules=changed),))
+    assert _under(strange, "hk1", 0).perps[0].rules == own, "whose settings cannot be told from its rules"
 
 
 def test_figures_are_set_side_by_side(scribe: MakeScribe, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_a_heartbeat_names_the_last_seq_and_its_age(hub: Hub, make: Any, clock: 
 
 
 def test_alerts_stand_until_they_end_and_are_bounded(hub: Hub, make: Any) -> None:
-    hub.publish(make.tick(make.alert(), make.alert("*", kind=AlertKind.CLOCK_OFFSET)))
+    hub.publish(make.tick(make.alert(), make.alert("*", kind=AlertKind.SOURCES_TOGETHER)))
     assert len(list(hub.active_alerts())) == 2
     hub.publish(make.tick(make.alert(active=False)))
     assert [alert.target for alert in hub.active_alerts()] == ["*"]

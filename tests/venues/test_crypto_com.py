@@ -72,7 +72,21 @@ def test_it_asks_for_everything_in_one_request() -> None:
         "book_subscription_type": "SNAPSHOT_AND_UPDATE",
         "book_update_frequency": 10,
     }
-    assert session().idle(AT) == []
+
+
+def test_a_book_that_did_not_come_is_asked_for_again_with_a_nonce() -> None:
+    live = session()
+    live.receive(SNAPSHOT, AT)
+    (send,) = live.idle(AT)
+    said = json.loads(send.data)
+    assert (said["method"], said["nonce"]) == ("subscribe", AT_MS)
+    assert said["params"]["channels"] == ["book.ETHUSD-PERP.10", "trade.ETHUSD-PERP"]
+    live.receive(SNAPSHOT.replace(b"BTC_USD", b"ETHUSD-PERP"), AT)
+    assert live.idle(AT) == []
+    live.open()
+    assert len(live.receive(trades(deal()), AT)) == 1
+    assert len(json.loads(live.idle(AT)[0].data)["params"]["channels"]) == 4
+    assert live.receive(trades(deal(), deal()), AT) == []
 
 
 def test_a_book_begins_whole_and_follows_its_deltas() -> None:
@@ -133,8 +147,12 @@ def test_trades_come_oldest_first_and_those_of_the_past_are_none() -> None:
     newest, oldest = deal(s="SELL", q="2"), deal(t=AT_MS - 30)
     first = Trade(3, 60000.5, 0.001, Side.BUY, AT - 30_000_000, AT)
     second = Trade(3, 60000.5, 2.0, Side.SELL, AT, AT)
-    assert session().receive(trades(newest, oldest), AT) == [first, second]
-    assert session().receive(trades(newest, oldest, id=1), AT) == []
+    live = session()
+    for past in (trades(newest, oldest, id=1), trades(newest, id=1), trades(newest, oldest)):
+        live.open()
+        assert live.receive(past, AT) == []
+        assert live.receive(trades(newest, id=1), AT) == live.receive(trades(newest), AT) == [second]
+        assert live.receive(trades(newest, oldest), AT) == [first, second]
     old = {key: value for key, value in oldest.items() if key != "m"}
     assert session().receive(trades(old), AT) == [first]
 
@@ -245,7 +263,7 @@ def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path
     live = crypto_com.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
     assert contract.conform(live, frames) == {
         "frames": 11,
-        "Trade": 5,
+        "Trade": 1,  # four more come as the first of a subscription
         Refusal.OLD_DIALECT: 5,  # before v1
         Refusal.UNKNOWN_MESSAGE: 3,  # tickers, and a book of another depth
     }

@@ -65,7 +65,20 @@ def test_it_asks_for_each_pair_by_itself() -> None:
         ("spot.book_ticker", ["USDC_USDT"]),
         ("spot.trades", ["USDC_USDT"]),
     ]
-    assert [json.loads(send.data) for send in session().idle(AT)] == [{"time": AT_MS // 1000, "channel": "spot.ping"}]
+
+
+def test_a_pair_that_was_not_heard_is_asked_for_again_with_the_time() -> None:
+    live = session()
+    ping, *again = [json.loads(send.data) for send in live.idle(AT)]
+    assert ping == {"time": AT_MS // 1000, "channel": "spot.ping"}
+    assert [call.pop("time") for call in again] == [AT_MS // 1000] * 4
+    assert again == [json.loads(send.data) for send in live.open()]
+    live.receive(ticker(), AT)
+    assert [json.loads(send.data).get("payload") for send in live.idle(AT)] == [None, ["USDC_USDT"], ["USDC_USDT"]]
+    live.receive(ticker(s="USDC_USDT"), AT)
+    assert len(live.idle(AT)) == 1
+    live.open()
+    assert len(live.idle(AT)) == 5
 
 
 def test_perpetuals_are_not_read() -> None:

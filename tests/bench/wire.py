@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 import aiohttp
 import msgspec
-from bench_common import Figure
-from bench_venues import Order, Sent, published
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from oracle.journal import keys
+from tests.bench.common import Figure
+from tests.bench.venues import CODES, Order, Sent, published
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 INSTRUMENT = "BTC-USD"
 SETTLE_S = 0.4
 START_S = 20.0
@@ -61,6 +61,7 @@ warm_degraded_ms = 0
 [index.rules.source]
 stale_ms_min = 20000
 stale_ms_max = 30000
+future_ms_max = 60000
 [[perp]]
 id = "BTC-USD-PERP"
 index = "BTC-USD"
@@ -137,8 +138,11 @@ def _paced(rate: int, run: Run) -> list[Figure]:
     busy = run.handled.cpu_s / (run.sent.seconds + run.drained_s)
     return [
         Figure("wire", f"wire to published, p50 at {name}", cuts[499] / US, "µs", f"{min(delays) / US:.0f}"),
-        Figure("wire", f"wire to published, p99 at {name}", cuts[989] / US, "µs", "", f"p99.9 {cuts[998] / US:,.0f} µs"),
+        Figure(
+            "wire", f"wire to published, p99 at {name}", cuts[989] / US, "µs", "", f"p99.9 {cuts[998] / US:,.0f} µs"
+        ),
         Figure("wire", f"processor used at {name}", busy * 100, "%", "", kept),
+        Figure("wire", f"processor time at {name}", run.handled.cpu_s / run.handled.beats * 1e6, "µs a beat"),
     ]
 
 
@@ -169,8 +173,10 @@ def _delays(run: Run) -> tuple[list[float], int]:
         gaps += bool(last) and message.seq != last + 1
         last = message.seq
         code = prices.get(message.index.price or "") if message.index.n_groups == len(SOURCES) else None
-        found = next((p for p in range(at, min(at + 400, len(waiting))) if waiting[p][0] == code), None)
-        if found is not None and waiting[found][1] < heard_ns:
+        if code is None or at == len(waiting):
+            continue
+        found = at + (code - waiting[at][0]) % CODES  # the beacon counts, so its next frame with this code is that one
+        if found < len(waiting) and waiting[found][1] < heard_ns:
             delays += [heard_ns - sent_ns for _, sent_ns in waiting[at : found + 1]]
             at = found + 1
     return delays, gaps
@@ -213,17 +219,15 @@ class _Rig:
             name, _, value = line.partition(" ") if "{" not in line else (*line.partition("{")[:2], line.split()[-1])
             if not line.startswith("#"):
                 sums[name] = sums.get(name, 0.0) + float(value)
-        spent = Path(f"/proc/{self._service.pid}/stat").read_text().rpartition(")")[2].split()
-        cpu_s = (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")
         return Counted(
             sums["oracle_source_frames_total"],
             sums["oracle_engine_beats_total"],
             sums["oracle_engine_dropped_total"],
-            cpu_s,
+            _processor_s(self._service.pid),
         )
 
 
-class _Ear(WSListener):  # type: ignore[misc]
+class _Ear(WSListener):
     """The subscriber: notes when each message came."""
 
     def __init__(self) -> None:
@@ -244,7 +248,7 @@ async def _standing() -> AsyncIterator[_Rig]:
     with tempfile.TemporaryDirectory(prefix="oracle-bench-") as name:
         folder, (port, metrics) = Path(name), _free_ports(2)
         keys.save_private(keys.generate(), folder / "signing.key")
-        venues = await _spawn(str(HERE / "bench_venues.py"), stdin=PIPE, stdout=PIPE, processor=1)
+        venues = await _spawn("-m", "tests.bench.venues", stdin=PIPE, stdout=PIPE, processor=1)
         assert venues.stdout is not None
         ports = msgspec.json.decode(await venues.stdout.readline(), type=dict[str, int])
         (folder / "bench.toml").write_text(_settings(folder, port, metrics, ports), encoding="utf-8")
@@ -275,13 +279,10 @@ def _settings(folder: Path, port: int, metrics: int, ports: dict[str, int]) -> s
     )
 
 
-async def _spawn(
-    *arguments: str, stdin: int | None = None, stdout: int | None = None, processor: int = 0
-) -> Process:
+async def _spawn(*arguments: str, stdin: int | None = None, stdout: int | None = None, processor: int = 0) -> Process:
     """A Python process on one processor."""
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1]), str(HERE)))}
     made = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdin=stdin, stdout=stdout, env=environ, cwd=HERE.parents[1], limit=1 << 26
+        sys.executable, *arguments, stdin=stdin, stdout=stdout, cwd=ROOT, limit=1 << 26
     )
     if hasattr(os, "sched_setaffinity"):
         here = sorted(os.sched_getaffinity(0))
@@ -289,17 +290,24 @@ async def _spawn(
     return made
 
 
+def _processor_s(pid: int) -> float:
+    """Processor time that a process has used."""
+    spent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def _subscribed(port: int) -> tuple[WSTransport, _Ear]:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            transport, ear = await ws_connect(_Ear, f"ws://127.0.0.1:{port}/v1/stream")
+            transport, listener = await ws_connect(_Ear, f"ws://127.0.0.1:{port}/v1/stream")
         except OSError:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.1)
         else:
-            return transport, ear
+            assert isinstance(listener, _Ear)
+            return transport, listener
 
 
 async def _ready(ear: _Ear) -> None:

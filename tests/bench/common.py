@@ -39,7 +39,10 @@ def show(figures: Sequence[Figure]) -> str:
     rows += [(f.section, f.name, f"{f.value:,.4g}" if f.value < 1e4 else f"{f.value:,.0f}", *f[3:]) for f in figures]
     widths = [max(len(row[place]) for row in rows) for place in range(6)]
     return "\n".join(
-        "  ".join(cell.rjust(w) if place == 2 else cell.ljust(w) for place, (cell, w) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.rjust(w) if place == 2 else cell.ljust(w)
+            for place, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
 

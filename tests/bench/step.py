@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from bench_common import Figure, beats_of, world_of
-
 from oracle.core.engine import Engine
 from oracle.core.types import Beat, IndexValue, State
 from oracle.methods import for_world
+from tests.bench.common import Figure, beats_of, world_of
 
 BEAT_MS = 10
 WARM_BEATS = 5_000

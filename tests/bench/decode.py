@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 import msgspec
-from bench_common import PRICE, START_NS, Figure, together
 
 from oracle.core.types import NANOS_PER_MS, BookTop, Side, Trade
 from oracle.simulator.markets import MARKETS, VENUES, Market
 from oracle.simulator.venue import as_stated
 from oracle.venues.base import Feed, load
+from tests.bench.common import PRICE, START_NS, Figure, together
 
 FRAMES = 256  # of a kind, one after another, as a venue that counts its messages sends them
 
@@ -22,8 +22,8 @@ def bench(quick: bool) -> list[Figure]:
     figures = []
     for venue in VENUES:
         market = next(m for m in MARKETS if m.venue == venue and m.asset == "BTC")
-        for what, fact in (("top", _top), ("trade", _trade)):
-            figures += _figures(market, what, [fact(place) for place in range(FRAMES)], quick)
+        figures += _figures(market, "top", [_top(place) for place in range(FRAMES)], quick)
+        figures += _figures(market, "trade", [_trade(place) for place in range(FRAMES)], quick)
     return figures
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from bench_common import START_NS, Figure, beats_of, world_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oracle.core.engine import Engine, encode_state
@@ -14,6 +13,7 @@ from oracle.journal.replay import replay
 from oracle.journal.verify import Report, verify
 from oracle.journal.writer import Opening, Writer
 from oracle.methods import for_world
+from tests.bench.common import START_NS, Figure, beats_of, world_of
 
 SOURCES = 8
 DAY_S, PART_S, QUICK_S = 86_400, 900, 30  # PART_S: what stands for a day at the demo's rate

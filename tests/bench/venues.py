@@ -22,17 +22,17 @@ from functools import partial
 
 import msgspec
 import uvloop
-from bench_common import PRICE
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 from oracle.core.types import BookTop
 from oracle.simulator.markets import MARKETS, VENUES
 from oracle.simulator.venue import as_stated
 from oracle.venues.base import Feed, load
+from tests.bench.common import PRICE
 
 BEACON, STEADY = "binance", "coinbase"
-CODES = 900
-CODE_STEP, REACH = 0.02, 12.0
+CODES = 4_800  # prices of the beacon, one after another: as many of its frames can be told apart
+CODE_STEP, REACH = 0.02, 50.0
 LOW, HIGH = ("kraken", "bitstamp", "gemini"), ("bitfinex", "okx", "bybit")
 BATCH = 32  # frames a send, where the pace is the reader's
 SPIN_S = 0.00002  # a shorter wait is not slept; a longer one is, or the subscriber beside would be starved
@@ -58,7 +58,7 @@ class Sent(msgspec.Struct):
     beacons: list[tuple[int, int]]
 
 
-class Venue(WSListener):  # type: ignore[misc]
+class Venue(WSListener):
     """One client of one venue."""
 
     def __init__(self, name: str, path: str) -> None:
@@ -100,14 +100,14 @@ class Venue(WSListener):  # type: ignore[misc]
         """What the venue says at that time, framed; of the beacon its code, of others -1."""
         self.said += 1
         code = self.said % CODES
-        wander = self.said % 37 / 10
+        wander, half = self.said % 37 / 10, 0.05 + self.said % 3 / 100
         if self.name == BEACON:
             middle = PRICE - REACH + 2.0 + code * CODE_STEP
         elif self.name == STEADY:
             middle = PRICE + REACH
         else:
             middle = PRICE + REACH + 2.0 + wander if self.name in HIGH else PRICE - REACH - 2.0 - wander
-        top = BookTop(0, middle - 0.05, 0.25 + self.said % 11, middle + 0.05, 1.5, at_ns, at_ns)
+        top = BookTop(0, middle - half, 0.25 + self.said % 11, middle + half, 1.5, at_ns, at_ns)
         texts = self.mimic.speak(as_stated(top, self.mimic))
         return code if self.name == BEACON else -1, b"".join(_framed(text.encode()) for text in texts)
 
@@ -119,7 +119,8 @@ class Venue(WSListener):  # type: ignore[misc]
 
 def published(code: int) -> float:
     """The index that a frame of the beacon with this code makes."""
-    return (PRICE - REACH + 2.0 + code * CODE_STEP + PRICE + REACH) / 2
+    middle: float = PRICE + 1.0 + code * CODE_STEP / 2
+    return middle
 
 
 def _framed(data: bytes) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from bench_common import START_NS, Figure, beats_of, together, world_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oracle.clock import ManualClock
@@ -19,6 +19,7 @@ from oracle.journal.writer import Opening, Writer
 from oracle.methods import for_world
 from oracle.publishers.hub import Hub
 from oracle.publishers.outbox import Outbox
+from tests.bench.common import START_NS, Figure, beats_of, together, world_of
 
 WARM_BEATS = 5_003  # not at a whole second, which has more to say
 SOURCES = 8
@@ -68,7 +69,7 @@ def _publish(world: World, tick: Tick, quick: bool) -> Iterator[Figure]:
             outbox.forget("BTC-USD")
             outbox.forget("BTC-USD-PERP")
 
-    taken = together({str(n): (lambda n=n: publish(n)) for n in hubs}, quick)  # type: ignore[misc]
+    taken = together({str(listeners): partial(publish, listeners) for listeners in hubs}, quick)
     for name, (middle, best) in taken.items():
         ratio = f"{middle / taken['0'][0]:.1f} x nobody listening" if name != "0" else ""
         yield Figure("chain", f"Hub.publish, two instruments, {name} subscribers", middle, "µs", f"{best:.1f}", ratio)
