@@ -36,7 +36,7 @@ from oracle.config.settings import Venue
 from oracle.core.carry import carried
 from oracle.core.engine import Engine, EngineState, decode_state, encode_state
 from oracle.core.params import Role, Source, World
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Command, FundingRate, Tick
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Alert, Command, FundingRate, Tick
 from oracle.errors import JournalError, JournalNotDurable, ServiceError
 from oracle.journal import keys
 from oracle.journal.history import History
@@ -98,7 +98,7 @@ async def run(
         if once:
             from oracle.commands.once import show_first
 
-            return await show_first(running)
+            return await show_first(running, ended=ended)
         await ended.wait()
     return 1 if running.live.failed else 0
 
@@ -231,7 +231,12 @@ def _live(
 
     def publish(tick: Tick) -> None:
         hub.publish(tick)
-        settled = [value for value in tick.values if isinstance(value, FundingRate) and value.final]
+        settled: list[FundingRate] = []
+        for value in tick.values:
+            if isinstance(value, FundingRate) and value.final:
+                settled.append(value)
+            elif isinstance(value, Alert):
+                _tell(value)
         if settled:
             task = asyncio.create_task(_keep(history, settled))
             pending.add(task)
@@ -254,6 +259,12 @@ def _live(
         checkpoint_ms=settings.journal.checkpoint_ms,
         snapshot_ms=settings.journal.snapshot_ms,
     )
+
+
+def _tell(alert: Alert) -> None:
+    """Log what surveillance reports, and when it is over."""
+    tell = _log.warning if alert.active else _log.info
+    tell("surveillance.alert", kind=alert.kind, target=alert.target, active=alert.active, detail=alert.detail)
 
 
 async def _keep(history: History, settled: list[FundingRate]) -> None:

@@ -102,8 +102,10 @@ async def test_it_prices_is_heard_signs_and_ends(tmp_path: Path, stage: Stage) -
     assert isinstance(records[-2], StateLine)
     found = verify(running.journal, processes=1)
     assert (found.exit_code, found.torn) == (0, None)
-    assert [log["log_level"] for log in logs if log["log_level"] not in ("info", "warning")] == []
+    assert [log for log in logs if log["log_level"] not in ("info", "warning")] == []
     assert logs[-1]["event"] == "service.stopped"
+    alerts = [log for log in logs if log["event"] == "surveillance.alert" and log["target"] == "BTC-USD"]
+    assert ("WARMING to NORMAL", "info") in [(a["detail"].partition(":")[0], a["log_level"]) for a in alerts]
 
 
 @both_loops

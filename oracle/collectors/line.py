@@ -319,11 +319,11 @@ class _Pump:
                 self.end("RENEWED", planned=True)
             silent = liveness.silent(now_ns)
             if silent:
-                liveness.repaired(silent)
                 symbols = [feed.symbol for feed in line._feeds if feed.source in silent]
                 line._log.warning(
                     "venue.silent", symbols=symbols, deadline_ms=[liveness.deadline_ns(s) // 10**6 for s in silent]
                 )
+                liveness.repaired(silent)
                 self.end("SILENT", ", ".join(symbols))
                 return
 

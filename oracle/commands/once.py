@@ -16,16 +16,21 @@ WAIT_S_MAX = 45.0
 LOOK_S = 0.2
 
 
-async def show_first(running: Running, wait_s_max: float = WAIT_S_MAX) -> int:
-    """Print every instrument's value as soon as all stand; after `wait_s_max`, what stands. 0 when all do, else 1."""
+async def show_first(running: Running, wait_s_max: float = WAIT_S_MAX, *, ended: asyncio.Event | None = None) -> int:
+    """Print every instrument's value as soon as all stand; else what stands after `wait_s_max`, when the service has
+    halted, or when it was told to end. 0 when all stand, else 1."""
     waited_s = 0.0
-    while not _all_stand(running) and waited_s < wait_s_max:
+    told = ended or asyncio.Event()
+    while not (_all_stand(running) or running.hub.halted or told.is_set() or waited_s >= wait_s_max):
         await asyncio.sleep(LOOK_S)
         waited_s += LOOK_S
     print(table(_rows(running), ("instrument", "price", "funding", "premium", "state", "why")))
     if _all_stand(running):
         return 0
-    print(f"not every instrument has a price after {wait_s_max:.0f} s: `oracle check` says what is wrong")
+    if running.hub.halted:
+        print(f"the service has halted: {', '.join(running.hub.halted)}: `oracle check --no-venues` says what is wrong")
+    else:
+        print(f"not every instrument has a price after {waited_s:.0f} s: `oracle check` says what is wrong")
     return 1
 
 

@@ -11,6 +11,7 @@ from oracle.core.types import NANOS_PER_S
 from oracle.journal import keys
 from oracle.journal.verify import Report, verify
 
+UNREADABLE = 2
 EXAMPLES = (
     "oracle verify var/journal",
     "oracle verify journal-000003.jsonl.gz --key signing.key.pub",
@@ -57,6 +58,8 @@ def lines(report: Report) -> list[str]:
     hidden = report.findings_total - len(report.findings)
     out += [f"and {hidden} more findings"] * (hidden > 0)
     out += [f"note: {note}" for note in report.notes]
+    if report.exit_code == UNREADABLE and not counts.lines:
+        return [*out, "UNREADABLE"]
     out.append(
         f"{report.segments} segments, {report.epochs} epochs, {counts.lines} lines, {counts.beats} beats, "
         f"{counts.values} values, {counts.recomputed} beats recomputed, {counts.seals} seals"
@@ -66,7 +69,7 @@ def lines(report: Report) -> list[str]:
     out.append(
         f"{report.elapsed_s:.2f} s, {report.lines_per_s:.0f} lines a second, {report.times_real_time:.0f} x real time"
     )
-    verdict = {0: "OK", 1: f"{report.findings_total} FINDINGS", 2: "UNREADABLE"}[report.exit_code]
+    verdict = {0: "OK", 1: f"{report.findings_total} FINDINGS", UNREADABLE: "UNREADABLE"}[report.exit_code]
     sealed = f"; sealed up to beat {report.sealed_seq}" if report.sealed_seq else ""
     return [*out, verdict + sealed]
 

@@ -57,3 +57,18 @@ async def test_what_does_not_stand_in_time_is_shown_as_it_is(hub: Hub, capsys: p
     said = capsys.readouterr().out
     assert "warming" in said
     assert "oracle check" in said
+
+
+async def test_it_ends_when_it_is_told_to(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, ended.set)
+    async with asyncio.timeout(2):
+        assert await show_first(cast("Running", SimpleNamespace(hub=hub)), 60, ended=ended) == 1
+    assert "after 0 s" in capsys.readouterr().out
+
+
+async def test_a_service_that_has_halted_is_not_waited_for(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.halt("JOURNAL_NOT_DURABLE")
+    async with asyncio.timeout(2):
+        assert await show_first(cast("Running", SimpleNamespace(hub=hub)), 60) == 1
+    assert "the service has halted: journal_not_durable" in capsys.readouterr().out

@@ -11,7 +11,6 @@ import gzip
 import json
 import os
 import random
-import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -83,7 +82,9 @@ async def one_life(folder: Path, rng: random.Random, said: Said) -> dict[str, di
     """Start the demo, listen, kill it at a random instant; the first value each instrument said."""
     port = free_ports()
     command = [sys.executable, "-m", "oracle", "demo", "--quiet", "--port", str(port), "--data-dir", str(folder)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    errors = folder / "stderr.txt"
+    with errors.open("ab") as stream:
+        process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=stream)
     first: dict[str, dict[str, object]] = {}
     try:
         connected = asyncio.Event()
@@ -92,7 +93,8 @@ async def one_life(folder: Path, rng: random.Random, said: Said) -> dict[str, di
         await asyncio.wait({listening, connecting}, return_when=asyncio.FIRST_COMPLETED)
         connecting.cancel()
         await asyncio.sleep(rng.uniform(0.0, 2.0))
-        process.send_signal(signal.SIGKILL)
+        assert process.returncode is None, f"the demo ended by itself: {errors.read_text()[-2_000:]}"
+        process.kill()
         await listening
     finally:
         if process.returncode is None:

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -299,13 +299,13 @@ async def test_whoever_leaves_leaves_nothing_behind(serving: Any, hub: Hub) -> N
 
 @pytest.mark.anyio
 async def test_a_reader_who_has_left_needs_no_bound() -> None:
-    gone: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
+    gone: asyncio.Queue[asyncio.WriteTransport] = asyncio.Queue()
     server = await asyncio.start_server(lambda _, writer: gone.put_nowait(writer.transport), "127.0.0.1", 0)
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     transport = await gone.get()
     transport.abort()
     await asyncio.sleep(0.01)
     assert transport.is_closing()
-    _bound_buffers(transport)
+    _bound_buffers(cast(asyncio.Transport, transport))
     writer.close()
     server.close()
