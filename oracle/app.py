@@ -11,7 +11,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,26 +22,27 @@ from msgspec import Struct
 
 from oracle import __version__, log, telemetry
 from oracle.clock import SystemClock
-from oracle.collectors.backoff import DialBudget
 from oracle.collectors.ccxt import CcxtPoller
 from oracle.collectors.engine_feed import EngineFeed
 from oracle.collectors.inbox import Inbox
 from oracle.collectors.line import Line
+from oracle.collectors.orders import OrderDoor
 from oracle.collectors.rest import Rest
 from oracle.commands.ports import way_out
 from oracle.config import Settings
 from oracle.config import world as world_of
 from oracle.config.keys import feed_keys, feed_tls
-from oracle.config.settings import Venue
 from oracle.core.carry import carried
 from oracle.core.engine import Engine, EngineState, decode_state, encode_state
-from oracle.core.params import Role, Source, World
+from oracle.core.params import World
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Alert, Command, FundingRate, Tick
-from oracle.errors import JournalError, JournalNotDurable, ServiceError
+from oracle.errors import JournalError, JournalNotDurable, JournalUnreadable, ServiceError
 from oracle.journal import keys
 from oracle.journal.history import History
+from oracle.journal.reader import listed
 from oracle.journal.recovery import recover
 from oracle.journal.writer import Durability, Opening, Writer
+from oracle.lines import lines_of
 from oracle.live import Live
 from oracle.methods import for_world
 from oracle.publishers.hub import Hub
@@ -49,10 +50,8 @@ from oracle.publishers.limits import Limits
 from oracle.publishers.metrics import hub_samples, make_metrics_app, web_samples
 from oracle.publishers.rest import STREAMS, make_app
 from oracle.publishers.web import Requests, serve
-from oracle.venues.base import Feed, Session, load
 
 _log = structlog.get_logger("oracle.app")
-CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
 PART_AGAIN_S = 5.0
 OTHER_FOLDER = "name another with --data-dir or ORACLE_SERVICE__DATA_DIR"
 CLOCK_LEAD_NS_MAX = 5 * NANOS_PER_S
@@ -144,10 +143,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         for halt in halting:
             halt("JOURNAL_NOT_DURABLE", str(error))
 
-    engine, writer = _recovered(settings, world, folder, key, clock, on_failure)
+    before = listed(folder)[-1:]
+    engine, writer, replayed = _recovered(settings, world, folder, key, clock, on_failure)
     stack.callback(writer.close)
     history = History(f"sqlite:///{settings.service.data_dir / 'history.sqlite'}")
     stack.callback(history.close)
+    if replayed:
+        catching_up = asyncio.create_task(_catch_up(history, [segment.path for segment in before]))
+        stack.push_async_callback(asyncio.wait, {catching_up})
     hub = Hub(
         world,
         clock,
@@ -162,7 +165,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     inbox = Inbox(world, live.on_first)
     rest = await stack.enter_async_context(Rest(clock))
     feed = await _open_feed(settings, world, inbox, clock, stack)
-    lines = _lines(settings, world, inbox, clock, rest)
+    orders = OrderDoor(world, inbox.put, clock, settings.service.data_dir / "orders.sock")
+    await orders.start()
+    stack.push_async_callback(orders.stop)
+    lines = lines_of(settings, world, inbox.put, clock, rest)
     running = Running(
         settings, world, clock, engine, live, hub, inbox, lines, feed, folder, 0, feed.port if feed else 0, 0
     )
@@ -187,8 +193,8 @@ def _recovered(
     key: Ed25519PrivateKey,
     clock: SystemClock,
     on_failure: Callable[[JournalNotDurable], object],
-) -> tuple[Engine, Writer]:
-    """The engine with the memory that the journal leaves, and a writer that continues it."""
+) -> tuple[Engine, Writer, int]:
+    """The engine with the memory that the journal leaves, a writer to go on with, and how many beats were replayed."""
     found = recover(folder)
     lead_ns = found.last_ns - clock.now_ns()
     if lead_ns > CLOCK_LEAD_NS_MAX:
@@ -214,7 +220,7 @@ def _recovered(
         loop=asyncio.get_running_loop(),
         on_failure=on_failure,
     )
-    return engine, writer
+    return engine, writer, found.replayed
 
 
 def _live(
@@ -276,6 +282,19 @@ async def _keep(history: History, settled: list[FundingRate]) -> None:
             _log.error("history.failed", instrument=rate.instrument, error=str(error))
 
 
+async def _catch_up(history: History, segments: list[Path]) -> None:
+    """Add the settlements that a killed process had written to its last segment, but not yet to the database."""
+    for path in segments:
+        try:
+            try:
+                found = await asyncio.to_thread(history.catch_up, path)
+            except JournalUnreadable:  # it has been compressed meanwhile
+                found = await asyncio.to_thread(history.catch_up, path.with_name(path.name + ".gz"))
+            _log.info("history.caught_up", settlements=found)
+        except JournalError as error:
+            _log.error("history.failed", error=str(error))
+
+
 async def _open_feed(
     settings: Settings, world: World, inbox: Inbox, clock: SystemClock, stack: AsyncExitStack
 ) -> EngineFeed | None:
@@ -291,55 +310,6 @@ async def _open_feed(
     await feed.start(settings.engine_feed.host, settings.engine_feed.port)
     stack.push_async_callback(feed.stop)
     return feed
-
-
-def _lines(settings: Settings, world: World, inbox: Inbox, clock: SystemClock, rest: Rest) -> list[Line | CcxtPoller]:
-    """A line for each venue and market, or several where a connection may not carry all its symbols."""
-    groups: dict[tuple[str, str], list[Source]] = {}
-    for source in world.sources:
-        if source.role is not Role.ENGINE and settings.venue(source.venue).enabled:
-            groups.setdefault((source.venue, source.market), []).append(source)
-    lines: list[Line | CcxtPoller] = []
-    for (venue, market), sources in groups.items():
-        if venue.startswith(CCXT):
-            feeds = [Feed(source.id, source.symbol) for source in sources]
-            lines.append(CcxtPoller(venue.removeprefix(CCXT), feeds, put=inbox.put, clock=clock, rest=rest))
-            continue
-        session_type, _ = load(venue)
-        budget = DialBudget(session_type.dials_per_minute_max)
-        for part in _chunks(sources, session_type.symbols_max):
-            feeds = [Feed(source.id, source.symbol) for source in part]
-            lines.append(_line(session_type, feeds, market, settings.venue(venue), inbox, clock, budget, rest))
-    return lines
-
-
-def _line(
-    session_type: type[Session],
-    feeds: list[Feed],
-    market: str,
-    how: Venue,
-    inbox: Inbox,
-    clock: SystemClock,
-    budget: DialBudget,
-    rest: Rest,
-) -> Line:
-    library = how.library if how.library != "auto" else "aiohttp" if how.proxy else "picows"
-    return Line(
-        session_type,
-        feeds,
-        put=inbox.put,
-        clock=clock,
-        budget=budget,
-        rest=rest,
-        market=market,
-        endpoint=how.url,
-        proxy=how.proxy,
-        library=library,
-    )
-
-
-def _chunks(sources: list[Source], size: int) -> Iterable[list[Source]]:
-    return (sources[place : place + size] for place in range(0, len(sources), size))
 
 
 async def _open_doors(

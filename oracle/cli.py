@@ -35,6 +35,7 @@ VERBS = (
     Verb("keygen", "make a signing key, or a secret for the trading engine's feed"),
     Verb("methods", "list the methodologies, their versions and their parameters"),
     Verb("config", "show the settings in force, secrets masked"),
+    Verb("order", "order the running service to halt, resume, acknowledge, suspend, or to exclude a source"),
     Verb("health", "ask a running service whether its values are fresh; for container health checks"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def test_the_arguments_of_every_example_exist(name: str) -> None:
     for example in module.EXAMPLES:
         call = re.search(rf"oracle ({name}\b.*?)(?:\s{{3,}}| [|>]|$)", example)
         assert call, example
-        arguments = [word.strip("'") for word in call[1].split()]
+        arguments = shlex.split(call[1])
         if "--help" not in arguments:
             cli._parser(arguments).parse_args(arguments)
 

@@ -38,6 +38,7 @@ FLOORS = {
     "demo": 3,
     "live": 3,
     "log": 3,
+    "lines": 3,
     "telemetry": 3,
 }
 CLIENT_MAY = {"oracle.core.types", "oracle.core.wire"}

@@ -127,6 +127,20 @@ class History:
         except SQLAlchemyError as error:
             raise self._failed(error) from error
 
+    def catch_up(self, path: Path) -> int:
+        """Add what a journal, or a segment of it, has settled and this table lacks; how many that were.
+
+        A process that is killed may have written a settlement to the journal and not yet here. Raises JournalError.
+        """
+        count = 0
+        try:
+            for batch in _batches(_settled(path)):
+                with self._engine.begin() as connection:
+                    count += self._insert(connection, batch)
+        except SQLAlchemyError as error:
+            raise self._failed(error) from error
+        return count
+
     def rebuild_from_journal(self, path: Path) -> int:
         """Make the table again from a journal, in one transaction; how many settlements it holds then.
 

@@ -135,6 +135,16 @@ def test_it_is_made_again_from_a_journal(
     assert past.rebuild_from_journal(tmp_path / "journal") == 6, "whole batches only"
 
 
+def test_what_a_killed_process_had_written_is_caught_up(past: History, scribe: MakeScribe, tmp_path: Path) -> None:
+    writing = scribe(tmp_path / "journal")
+    writing.beats(120)
+    past.add(settlement(1))
+    assert past.catch_up(tmp_path / "journal") == 2
+    assert [found.seq for found in past.funding("X")] == [50, 100]
+    assert past.catch_up(tmp_path / "journal") == 0, "nothing twice"
+    assert past.funding("BTC-USD-PERP") == [settlement(1)], "nothing is lost"
+
+
 def test_a_damaged_journal_changes_nothing(past: History, scribe: MakeScribe, tmp_path: Path) -> None:
     writing = scribe(tmp_path / "journal")
     writing.beats(60)

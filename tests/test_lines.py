@@ -1,0 +1,74 @@
+"""A world's sources become lines: by venue and market, in parts where a connection may not carry them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oracle import config, lines
+from oracle.clock import ManualClock
+from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.line import Line
+from oracle.collectors.rest import Rest
+from oracle.core.params import Role, Source, World
+from oracle.venues.base import load
+
+SHIPPED = Path(__file__).resolve().parents[1] / "deploy" / "oracle.toml"
+
+
+def sources(*named: tuple[str, str, str]) -> World:
+    made = [
+        Source(
+            id=i, name=f"{v}:{s}", venue=v, symbol=s, market=m, quote="USD", group=v,
+            role=Role.ENGINE if v == "engine" else Role.SPOT,
+        )
+        for i, (v, m, s) in enumerate(named)
+    ]  # fmt: skip
+    return World(methodology="hk1", methodology_hash="", sources=tuple(made), indices=(), perps=())
+
+
+@pytest.mark.anyio
+async def test_the_shipped_world_has_a_line_for_each_venue_and_market() -> None:
+    settings = config.load(SHIPPED, {})
+    world, clock = config.world(settings), ManualClock(1)
+    async with Rest(clock) as rest:
+        made = lines.lines_of(settings, world, lambda _: None, clock, rest)
+    dialled = {source.venue for source in world.sources if source.role is not Role.ENGINE}
+    assert {line.stats.venue for line in made} == dialled
+    carried = sorted(source for line in made for source in line.stats.sources)
+    assert carried == [source.id for source in world.sources if source.role is not Role.ENGINE]
+
+
+@pytest.mark.anyio
+async def test_a_disabled_venue_is_not_dialled_and_a_proxy_takes_another_library() -> None:
+    proxied = {"ORACLE_VENUES__KRAKEN__PROXY": "http://127.0.0.1:1", "ORACLE_VENUES__OKX__ENABLED": "false"}
+    settings, clock = config.load(SHIPPED, proxied), ManualClock(1)
+    async with Rest(clock) as rest:
+        made = lines.lines_of(settings, config.world(settings), lambda _: None, clock, rest)
+    assert "okx" not in {line.stats.venue for line in made}
+    [kraken] = [line for line in made if line.stats.venue == "kraken"]
+    assert isinstance(kraken, Line)
+    assert kraken._library == "aiohttp"
+
+
+@pytest.mark.anyio
+async def test_many_symbols_take_several_lines_that_share_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sources(*[("kraken", "spot", f"A{i}/USD") for i in range(5)], ("engine", "spot", "P"))
+    session_type, _ = load("kraken")
+    monkeypatch.setattr(session_type, "symbols_max", 2)
+    clock = ManualClock(1)
+    async with Rest(clock) as rest:
+        made = lines.lines_of(config.load(SHIPPED, {}), world, lambda _: None, clock, rest)
+    assert [line.stats.sources for line in made] == [(0, 1), (2, 3), (4,)]
+    assert len({id(line._budget) for line in made if isinstance(line, Line)}) == 1
+
+
+@pytest.mark.anyio
+async def test_an_exchange_that_ccxt_knows_is_polled() -> None:
+    world, clock = sources(("ccxt.kraken", "spot", "BTC/USD")), ManualClock(1)
+    async with Rest(clock) as rest:
+        [poller] = lines.lines_of(config.load(SHIPPED, {}), world, lambda _: None, clock, rest)
+        assert isinstance(poller, CcxtPoller)
+        assert poller.stats.venue == "kraken"
+        await poller._exchange.close()
