@@ -30,16 +30,7 @@ FLOORS = {
     "journal": 2,
     "publishers": 2,
     "simulator": 2,
-    "__main__": 3,
-    "app": 3,
-    "cli": 3,
-    "commands": 3,
-    "config": 3,
-    "demo": 3,
-    "live": 3,
-    "log": 3,
-    "lines": 3,
-    "telemetry": 3,
+    **dict.fromkeys(("__main__", "app", "cli", "commands", "config", "demo", "lines", "live", "log", "telemetry"), 3),
 }
 CLIENT_MAY = {"oracle.core.types", "oracle.core.wire"}
 CORE_LIBRARIES = {

@@ -184,6 +184,7 @@ def test_every_failure_is_one_error(past: History, tmp_path: Path, scribe: MakeS
         lambda: past.add(settlement(1)),
         lambda: past.funding("X"),
         lambda: past.latest("X"),
+        lambda: past.catch_up(tmp_path / "journal"),
         lambda: past.rebuild_from_journal(tmp_path / "journal"),
     ):
         with pytest.raises(JournalError, match="the history database failed"):
