@@ -124,16 +124,21 @@ def banner(settings: Settings, demo: Demo) -> str:
     venues = len({source.venue for source in config.world(settings).sources}) - 1
     return (
         f"SIMULATED PRICES (seed {demo.seed}): {venues} simulated venues, a simulated engine, and the real oracle.\n"
-        f"  page      {base}/\n"
         f"  values    {base}/v1/key-parameters\n"
+        f"  more      {base}/ lists every address\n"
         f"  stream    ws://{service.host}:{service.port}/v1/stream\n"
         f"  metrics   http://{settings.metrics.host}:{settings.metrics.port}/metrics\n"
         f"  try       curl -s {base}/v1/index/BTC-USD\n"
         f"  story     {STORY}\n"
         f"  journal   {data / 'journal'}\n"
-        f"  verify    oracle verify {data / 'journal'}\n"
+        f"  verify    {_program()} verify {data / 'journal'}\n"
         f"  stop      Ctrl-C\n"
     )
+
+
+def _program() -> str:
+    """How the user started us, so that he can paste it again: `oracle`, with its folder if he named one."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "oracle" else "oracle"
 
 
 def _seed(text: str) -> int:
