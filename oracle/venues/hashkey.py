@@ -2,10 +2,10 @@
 
 Source: hashkeypro-apidoc.readme.io/reference/public-stream-ws-v2 (addresses, requests, acknowledgements, ping), read
 in part 2026-11-21. The pages on the topics were not to be had: the shape of `bbo` is from a capture of the sister
-exchange HashKey Global, which has the same grammar, and that of `trade` from what other clients read. Neither has been seen
-from this address; what differs is refused. `bbo` gives the whole top, with its next change and not when it is asked;
-an empty side is read from zeros. `m` of a trade says that the buyer made, so that the seller took. Whether a
-subscription to trades repeats old ones is not known. Times are milliseconds. A request names one symbol. The client
+exchange HashKey Global, which has the same grammar, and that of `trade` from what other clients read. Neither has
+been seen from this address; what differs is refused. `bbo` gives the whole top, with its next change and not when it
+is asked; an empty side is read from zeros. `m` of a trade says that the buyer made, so that the seller took. Whether
+a subscription to trades repeats old ones is not known. Times are milliseconds. A request names one symbol. The client
 pings every 10 s; the sister exchange ends a line after about 30 s without. Symbols: `BTCUSD`, `ETHUSD`, `BTCHKD`. The
 first version of the API is refused.
 """

@@ -1,12 +1,12 @@
 """What Hyperliquid says of its perpetuals, its own and those that others deploy, on its public WebSocket.
 
 Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket (subscriptions, timeouts and
-heartbeats), which was not to be had on 2026-11-21: what stands here rests on the schemas of its clients and on captured
-messages, and has not been compared with the page. For each coin three channels: `bbo` is the top whenever a block changed it, `trades`, and
-`activeAssetCtx` for the mark price, the oracle price, which is the index, and the funding rate, which is for an hour.
-A coin is `BTC`; of a deployer of HIP-3 `xyz:GOLD`; a spot pair `@107`, whose context is `activeSpotAssetCtx` and has a
-mark price only. A context states no time. Times are milliseconds. Prices are text. A line on which the client says
-nothing for 60 s is closed, so it pings.
+heartbeats), which was not to be had on 2026-11-21: what stands here rests on the schemas of its clients and on
+captured messages, and has not been compared with the page. For each coin three channels: `bbo` is the top whenever a
+block changed it, `trades`, and `activeAssetCtx` for the mark price, the oracle price, which is the index, and the
+funding rate, which is for an hour. A coin is `BTC`; of a deployer of HIP-3 `xyz:GOLD`; a spot pair `@107`, whose
+context is `activeSpotAssetCtx` and has a mark price only. A context states no time. Times are milliseconds. Prices
+are text. A line on which the client says nothing for 60 s is closed, so it pings.
 
 The first `trades` message after a subscription repeats trades of the past and is not marked. What happened before the
 acknowledgement was received is therefore passed over.
