@@ -46,7 +46,7 @@ CORE_LIBRARIES = {
     "operator",
     "typing",
 }
-PURE_LIBRARIES = CORE_LIBRARIES | {"base64", "datetime", "importlib", "json", "pkgutil", "re", "urllib", "zlib"}
+PURE_LIBRARIES = CORE_LIBRARIES | {"abc", "base64", "datetime", "importlib", "json", "pkgutil", "re", "urllib", "zlib"}
 PYDANTIC_MAY = ("config/", "publishers/schemas.py", "commands/")
 NUMPY_MAY = ("simulator/", "journal/report", "demo")
 TOP_LEVEL = {

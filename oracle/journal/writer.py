@@ -182,10 +182,10 @@ class Writer:
         if self._failure is not None:
             self._raise_if_failed()
         self._hash, line = chain.link(self._hash, json)
+        self._sink.write(line, then)
         self._bytes += len(line)
         self._bytes_total += len(line)
         self._lines_total += 1
-        self._sink.write(line, then)
 
     def _raise_if_failed(self) -> None:
         if self._failure is not None:

@@ -34,7 +34,7 @@ from oracle.publishers import render
 from oracle.publishers.board import IndexBoard
 from oracle.publishers.outbox import Outbox
 from oracle.publishers.perp_board import PerpBoard
-from oracle.publishers.render import Answer, Settled, Stamp
+from oracle.publishers.render import Answer, Stamp
 
 HISTORY_MESSAGES_MAX = 5_000
 VALUE_AGE_MS_MAX = 3_000
@@ -159,7 +159,7 @@ class Hub:
             for instrument, share in shares.items():
                 self._send(instrument, Record(self.boards[instrument], tick.seq, share), stamp)
 
-    def recall(self, rates: Iterable[Settled]) -> None:
+    def recall(self, rates: Iterable[FundingRate]) -> None:
         """Settled rates that history remembers from before this process; the latest of each instrument stands."""
         for rate in rates:
             board = self.perps.get(rate.instrument)

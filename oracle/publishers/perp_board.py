@@ -22,7 +22,7 @@ from oracle.core.valuation import RULE, position_value
 from oracle.core.wire import scaled_text
 from oracle.publishers import render
 from oracle.publishers.board import IndexBoard, Memory, fixed
-from oracle.publishers.render import Answer, Settled, Stamp
+from oracle.publishers.render import Answer, Stamp
 
 VALUE_DECIMALS = 18  # an inverse contract's value has no end of digits
 _FINE = Decimal(1).scaleb(-VALUE_DECIMALS)
@@ -38,7 +38,7 @@ class PerpBoard:
         self.value = _no_mark(instrument.id)
         self.good: MarkPrice | None = None
         self.running: FundingRate | None = None
-        self.settled: Settled | None = None
+        self.settled: FundingRate | None = None
         self.sample: PremiumSample | None = None
         self._decimals = index.instrument.price_decimals
         self._fixed = fixed(instrument, world)
@@ -73,7 +73,7 @@ class PerpBoard:
         else:
             self.running, self._funding = rate, None
 
-    def settle(self, rate: Settled) -> None:
+    def settle(self, rate: FundingRate) -> None:
         """The rate that was settled last."""
         self.settled, self._funding = rate, None
 
@@ -102,7 +102,7 @@ class PerpBoard:
             }
         return self._funding
 
-    def settled_body(self, rate: Settled) -> Answer:
+    def settled_body(self, rate: FundingRate) -> Answer:
         """A settled rate of this perpetual, as history lists it."""
         return render.settled_body(self.instrument, self._decimals, rate)
 

@@ -7,10 +7,10 @@ grows, and what the service itself knows against the value: that it is old, or t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from oracle.core.maths import quantise
 from oracle.core.params import IndexInstrument, PerpInstrument, Source
@@ -48,55 +48,6 @@ _WITHHELD: dict[str, Answer] = {  # what a halted service does not say
     "funding": {"rate": None, "rate_per_8h": None, "rate_per_year": None},
     "perpetual": {"carried_forward": False},
 }
-
-
-class Settled(Protocol):
-    """What is remembered of a settled rate: a final FundingRate has it all."""
-
-    @property
-    def instrument(self) -> str:
-        """The perpetual."""
-        ...
-
-    @property
-    def seq(self) -> int:
-        """Its seq when it settled."""
-        ...
-
-    @property
-    def settles_ns(self) -> Nanos:
-        """The settlement instant."""
-        ...
-
-    @property
-    def rate_e8(self) -> int:
-        """The rate of the interval."""
-        ...
-
-    @property
-    def premium_mean_e10(self) -> int | None:
-        """The mean of its samples."""
-        ...
-
-    @property
-    def samples(self) -> int:
-        """How many samples it had."""
-        ...
-
-    @property
-    def expected(self) -> int:
-        """How many it should have had."""
-        ...
-
-    @property
-    def index(self) -> int | None:
-        """The settlement price."""
-        ...
-
-    @property
-    def reasons(self) -> Sequence[str]:
-        """Why it is what it is."""
-        ...
 
 
 class Stamp(NamedTuple):
@@ -288,7 +239,7 @@ def _clamp(name: str, value_e10: int | None, limit_e10: int, binding: bool) -> A
     }
 
 
-def settled_body(perp: PerpInstrument, index_decimals: int, value: Settled) -> Answer:
+def settled_body(perp: PerpInstrument, index_decimals: int, value: FundingRate) -> Answer:
     """A settled rate, as history lists it. `index`: the settlement price, None when the settlement was late."""
     return {
         "instrument": value.instrument,

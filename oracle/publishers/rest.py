@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 import oracle
-from oracle.core.types import NANOS_PER_MS, Nanos, Side
+from oracle.core.types import NANOS_PER_MS, FundingRate, Nanos, Side
 from oracle.core.wire import encode
 from oracle.publishers import openapi, problems, render
 from oracle.publishers.board import IndexBoard
@@ -24,7 +24,7 @@ from oracle.publishers.hub import Hub
 from oracle.publishers.limits import Limiter, Limits
 from oracle.publishers.perp_board import PerpBoard
 from oracle.publishers.problems import Problem, bad_parameter, unknown_instrument
-from oracle.publishers.render import Answer, Settled, Stamp
+from oracle.publishers.render import Answer, Stamp
 from oracle.publishers.stream import Streams
 from oracle.publishers.web import Requests, answer, application, unkept
 
@@ -38,8 +38,8 @@ log = structlog.get_logger()
 class History(Protocol):
     """Whoever remembers settled rates."""
 
-    def funding(self, instrument: str, start_ns: Nanos, end_ns: Nanos, limit: int) -> Sequence[Settled]:
-        """Settled rates with start_ns ≤ settlement ≤ end_ns, oldest first, at most `limit`. Called in a thread."""
+    def funding(self, instrument: str, start_ns: Nanos, end_ns: Nanos, limit: int) -> Sequence[FundingRate]:
+        """Settled rates with start_ns ≤ settlement < end_ns, oldest first, at most `limit`. Called in a thread."""
         ...
 
 
@@ -191,9 +191,9 @@ class Rest:
             "streams": self._streams.open,
         }
 
-    async def _settled(self, instrument: str, start_ms: int, end_ms: int, limit: int) -> Sequence[Settled]:
+    async def _settled(self, instrument: str, start_ms: int, end_ms: int, limit: int) -> Sequence[FundingRate]:
         """Ask history in a thread, a few at a time."""
-        start_ns, end_ns = start_ms * NANOS_PER_MS, end_ms * NANOS_PER_MS
+        start_ns, end_ns = start_ms * NANOS_PER_MS, (end_ms + 1) * NANOS_PER_MS  # `end` is asked for too
         async with self._readers:
             try:
                 return await asyncio.to_thread(self._history.funding, instrument, start_ns, end_ns, limit)

@@ -14,6 +14,7 @@ key. Any other frame takes the slow road through the standard library, which see
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -55,7 +56,7 @@ class Request(Struct, frozen=True):
 Event: TypeAlias = Observation | Send | Request
 
 
-class Session:
+class Session(ABC):
     """One connection's worth of a venue's protocol. Subclasses are one file a venue."""
 
     venue: ClassVar[str]
@@ -72,20 +73,20 @@ class Session:
         self.market = market
         self.sources = {f.symbol: f.source for f in feeds}
 
+    @abstractmethod
     def url(self) -> str:
         """The address to dial, complete with path and query."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self) -> list[Send]:
         """What to send once the connection stands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, data: bytes, recv_ns: Nanos) -> list[Event]:
         """The facts and replies in one frame. `recv_ns` 0: unknown, so event times are not checked against it.
 
         Raises VenueError, and nothing else, for a frame that is refused.
         """
-        raise NotImplementedError
 
     def idle(self, now_ns: Nanos) -> list[Send]:
         """What to send when `ping_ms` have passed."""
@@ -103,7 +104,7 @@ class Session:
         return source
 
 
-class Mimic:
+class Mimic(ABC):
     """The same venue, as the simulator plays it to one client: it hears what the client sends and speaks facts."""
 
     venue: ClassVar[str]
@@ -126,9 +127,9 @@ class Mimic:
         """The venue's answers to a client's frame: acknowledgements, pongs, snapshots."""
         return []
 
+    @abstractmethod
     def speak(self, fact: BookTop | Trade) -> list[str]:
         """The frames by which the venue states this fact to a client that has subscribed."""
-        raise NotImplementedError
 
     def heartbeat(self, now_ns: Nanos) -> list[str]:
         """What the venue sends every `ping_ms` to a client that hears nothing else."""

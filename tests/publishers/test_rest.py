@@ -24,7 +24,7 @@ class Remembering:
         self.rates = rates
 
     def funding(self, instrument: str, start_ns: int, end_ns: int, limit: int) -> list[FundingRate]:
-        return [rate for rate in self.rates if start_ns <= rate.settles_ns <= end_ns][:limit]
+        return [rate for rate in self.rates if start_ns <= rate.settles_ns < end_ns][:limit]
 
 
 class Broken:

@@ -53,6 +53,12 @@ class PlainSession(base.Session):
     def url(self) -> str:
         return f"wss://plain.example/{self.market}"
 
+    def open(self) -> list[base.Send]:
+        return []
+
+    def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        raise AssertionError("the server asks its session for an address only")
+
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
