@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from oracle.core.maths import unscaled
 from oracle.core.params import IndexInstrument, PerpInstrument, World
@@ -33,18 +33,14 @@ class Memory(NamedTuple):
     carried: bool
 
 
-class IndexBoard:
-    """The last value of an index, what its sources counted for, and the log of their verdicts."""
+V = TypeVar("V", IndexValue, MarkPrice)
 
-    def __init__(self, world: World, instrument: IndexInstrument, changes_max: int) -> None:
-        self.instrument = instrument
-        self.value = _no_index(instrument.id)
-        self.quotes: tuple[Quote, ...] = ()
-        self.quotes_ns: Nanos = 0
-        self.changes: deque[VerdictChange] = deque(maxlen=changes_max)
-        self._sources = world.sources
-        self._fixed = fixed(instrument, world)
-        self._body: Answer | None = None
+
+class Board(Generic[V]):
+    """What every board has: the last value of its instrument."""
+
+    def __init__(self, value: V) -> None:
+        self.value: V = value
 
     @property
     def seq(self) -> int:
@@ -60,6 +56,20 @@ class IndexBoard:
     def state(self) -> State:
         """The state of the last value."""
         return self.value.state
+
+
+class IndexBoard(Board[IndexValue]):
+    """The last value of an index, what its sources counted for, and the log of their verdicts."""
+
+    def __init__(self, world: World, instrument: IndexInstrument, changes_max: int) -> None:
+        super().__init__(_no_index(instrument.id))
+        self.instrument = instrument
+        self.quotes: tuple[Quote, ...] = ()
+        self.quotes_ns: Nanos = 0
+        self.changes: deque[VerdictChange] = deque(maxlen=changes_max)
+        self._sources = world.sources
+        self._fixed = fixed(instrument, world)
+        self._body: Answer | None = None
 
     def take(self, value: IndexValue) -> None:
         """A newer value."""

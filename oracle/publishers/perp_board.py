@@ -11,7 +11,6 @@ from oracle.core.types import (
     NANOS_PER_MS,
     FundingRate,
     MarkPrice,
-    Nanos,
     PremiumSample,
     Reason,
     Side,
@@ -21,7 +20,7 @@ from oracle.core.types import (
 from oracle.core.valuation import RULE, position_value
 from oracle.core.wire import scaled_text
 from oracle.publishers import render
-from oracle.publishers.board import IndexBoard, Memory, fixed
+from oracle.publishers.board import Board, IndexBoard, Memory, fixed
 from oracle.publishers.render import Answer, Stamp
 
 VALUE_DECIMALS = 18  # an inverse contract's value has no end of digits
@@ -29,13 +28,13 @@ _FINE = Decimal(1).scaleb(-VALUE_DECIMALS)
 _WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
-class PerpBoard:
+class PerpBoard(Board[MarkPrice]):
     """The last mark, funding and premium of a perpetual, above the board of the index it stands on."""
 
     def __init__(self, world: World, instrument: PerpInstrument, index: IndexBoard) -> None:
+        super().__init__(_no_mark(instrument.id))
         self.instrument = instrument
         self.index_board = index
-        self.value = _no_mark(instrument.id)
         self.good: MarkPrice | None = None
         self.running: FundingRate | None = None
         self.settled: FundingRate | None = None
@@ -44,21 +43,6 @@ class PerpBoard:
         self._fixed = fixed(instrument, world)
         self._mark: Answer | None = None
         self._funding: Answer | None = None
-
-    @property
-    def seq(self) -> int:
-        """The last published seq; 0 before the first."""
-        return self.value.seq
-
-    @property
-    def at_ns(self) -> Nanos:
-        """When the last mark was made; 0 before the first."""
-        return self.value.at_ns
-
-    @property
-    def state(self) -> State:
-        """The state of the last mark."""
-        return self.value.state
 
     def take(self, value: MarkPrice) -> None:
         """A newer mark."""
