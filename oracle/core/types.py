@@ -149,7 +149,10 @@ class AlertKind(StrEnum):
 
 
 class BookTop(Struct, frozen=True, gc=False, array_like=True, tag="B"):
-    """Best bid and ask of a source. An empty side is price 0.0, size 0.0. `venue_ns` 0: the venue states no time."""
+    """Best bid and ask of a source. An empty side is price 0.0, size 0.0; a size of 0.0 beside a price is not stated.
+
+    `venue_ns` 0: the venue states no time.
+    """
 
     source: int
     bid: float

@@ -140,8 +140,8 @@ class _Line:
     ) -> None:
         self._socket, self._request, self._mimic, self._faults = socket, request, mimic, faults
         self._unasked = {feed.source: _naming(feed.symbol) for feed in feeds}
-        self._queue: asyncio.Queue[str] = asyncio.Queue(FRAMES_WAITING_MAX)
-        self._held: list[str] = []
+        self._queue: asyncio.Queue[str | bytes] = asyncio.Queue(FRAMES_WAITING_MAX)
+        self._held: list[str | bytes] = []
         self._beaten_ns = 0
         self._lost = False
 
@@ -175,9 +175,9 @@ class _Line:
         if ping_ns and now_ns - self._beaten_ns >= ping_ns:
             self._beaten_ns = now_ns
             frames = self._mimic.heartbeat(now_ns)
-            self.put([frame for frame in frames if not any(n.search(frame) for n in self._unasked.values())])
+            self.put([frame for frame in frames if not any(n.search(_text(frame)) for n in self._unasked.values())])
 
-    def put(self, frames: list[str]) -> None:
+    def put(self, frames: Sequence[str | bytes]) -> None:
         """Send frames when the client takes them; with DROP_HALF, every second one."""
         for frame in frames:
             if Kind.DROP_HALF in self._faults:
@@ -215,7 +215,7 @@ class _Line:
         """Whatever the loop calls a transport: uvloop's is no subclass of asyncio's, and can do the same."""
         return self._request.transport
 
-    def _answer(self, frames: list[str]) -> None:
+    def _answer(self, frames: Sequence[str | bytes]) -> None:
         if Kind.MUTE in self._faults:
             self._held += frames
         else:
@@ -231,7 +231,7 @@ class _Line:
         while True:
             frame = await self._queue.get()
             try:
-                await self._socket.send_str(frame)
+                await (self._socket.send_str(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
             except ConnectionError:
                 return
 
@@ -241,6 +241,10 @@ def as_stated(fact: BookTop | Trade, mimic: base.Mimic) -> BookTop | Trade:
     states_time = mimic.states_book_time if isinstance(fact, BookTop) else mimic.states_trade_time
     venue_ns = fact.venue_ns // mimic.time_unit_ns * mimic.time_unit_ns if states_time else 0
     return msgspec.structs.replace(fact, venue_ns=venue_ns)
+
+
+def _text(frame: str | bytes) -> str:
+    return frame if isinstance(frame, str) else frame.decode("latin-1")
 
 
 def _naming(symbol: str) -> re.Pattern[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
@@ -47,13 +47,76 @@ class Send(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """A GET the Session needs answered; the answer comes back through `Session.answer`."""
+    """What the Session needs answered over REST: a GET unless `method` says otherwise; `symbol` empty: of no market."""
 
     url: str
     symbol: str
+    method: str = "GET"
 
 
 Event: TypeAlias = Observation | Send | Request
+
+
+class RestTop(Struct, frozen=True, kw_only=True):
+    """Where a venue's REST states the top of a market's book, as data: an address, and paths into the answer.
+
+    `{symbol}` stands in the address for the symbol as `spelling` rewrites it, replacement after replacement. A path is
+    keys and places with dots between (`result.0.b`); `*` is the one value of an object whose key is not known before.
+    A size without a path is not stated: 0.0 beside a price. A time is an integer of `time_unit_ns`, or RFC 3339 text
+    when that is 0. What `symbol` points to must be the symbol as it was asked for.
+    """
+
+    url: str
+    bid: str
+    ask: str
+    bid_size: str = ""
+    ask_size: str = ""
+    time: str = ""
+    time_unit_ns: int = NANOS_PER_MS
+    symbol: str = ""
+    spelling: tuple[tuple[str, str], ...] = ()
+
+    def spell(self, symbol: str) -> str:
+        """The symbol as REST spells it."""
+        for ours, theirs in self.spelling:
+            symbol = symbol.replace(ours, theirs)
+        return symbol
+
+    def read(self, source: int, symbol: str, body: bytes, recv_ns: Nanos) -> BookTop:
+        """The top of book in a body. Raises VenueError."""
+        check_strictly(body)
+        said = msgspec.json.decode(body)
+        if self.symbol and (named := str(_found(said, self.symbol))) != self.spell(symbol):
+            raise VenueError(Refusal.UNKNOWN_SYMBOL, named[:40])
+        bid, ask = price(_numeric(said, self.bid)), price(_numeric(said, self.ask))
+        bid_size = number(_numeric(said, self.bid_size)) if self.bid_size else 0.0
+        ask_size = number(_numeric(said, self.ask_size)) if self.ask_size else 0.0
+        return BookTop(source, bid, bid_size, ask, ask_size, self._time(said, recv_ns) if self.time else 0, recv_ns)
+
+    def _time(self, said: object, recv_ns: Nanos) -> Nanos:
+        if self.time_unit_ns:
+            return event_time(int(_numeric(said, self.time)), self.time_unit_ns, recv_ns)
+        return event_time_iso(str(_found(said, self.time)), recv_ns)
+
+
+def _found(said: Any, path: str) -> Any:
+    """What stands at a path of a decoded answer. Raises VenueError."""
+    for part in path.split("."):
+        try:
+            if part == "*":
+                (said,) = said.values()
+            else:
+                said = said[int(part) if isinstance(said, list) else part]
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            raise VenueError(Refusal.WRONG_SHAPE, f"no `{path}` in the answer") from None
+    return said
+
+
+def _numeric(said: object, path: str) -> float:
+    try:
+        return msgspec.convert(_found(said, path), float, strict=False)
+    except msgspec.ValidationError:
+        raise VenueError(Refusal.NOT_A_NUMBER, path) from None
 
 
 class Session(ABC):
@@ -65,6 +128,12 @@ class Session(ABC):
     ping_ms: ClassVar[int] = 0  # how often `idle` wants to be called; 0: the venue needs no client ping
     lifetime_ms: ClassVar[int] = 0  # the venue ends a connection after this; 0: it does not say
     dials_per_minute_max: ClassVar[int] = 30
+    frames_per_s_max: ClassVar[int] = 20_000  # above it only the latest frame is read, and the rest counted as dropped
+    bytes_per_s_max: ClassVar[int] = 16 << 20
+    endpoints: ClassVar[tuple[str, ...]] = ()  # other hosts of the same dialect (scheme and host), best first
+    words: ClassVar[tuple[str, str] | None] = None  # how a subscribing message becomes one that unsubscribes
+    tops: ClassVar[Mapping[str, RestTop]] = {}  # by market: where REST states the top of book
+    retired: ClassVar[tuple[str, ...]] = ()  # words (lower case) by which this venue says that an endpoint is no more
 
     def __init__(self, feeds: Sequence[Feed], market: str = "spot") -> None:
         if len({f.symbol for f in feeds}) != len(feeds):
@@ -87,6 +156,39 @@ class Session(ABC):
 
         Raises VenueError, and nothing else, for a frame that is refused.
         """
+
+    def ticket(self) -> Request | None:
+        """What must be asked before dialling, where an address is only given on request; None: nothing."""
+        return None
+
+    def admit(self, body: bytes) -> None:
+        """The answer to `ticket`: from now on `url` is known. Raises VenueError."""
+        raise VenueError(Refusal.UNKNOWN_MESSAGE, f"{self.venue} needs no ticket")
+
+    def greet(self, now_ns: Nanos) -> list[Send]:
+        """What to send once the connection stands, at this time: `open`, unless a login needs the time."""
+        return self.open()
+
+    def resubscribe(self, symbols: Sequence[str]) -> list[Send]:
+        """Messages that end and begin again the subscriptions of these symbols; none: the venue cannot do that.
+
+        By default they are those which a session of these symbols alone would open with, once with the word that
+        unsubscribes in place of the one that subscribes (`words`).
+        """
+        if self.words is None:
+            return []
+        wanted = set(symbols)
+        opening = type(self)([feed for feed in self.feeds if feed.symbol in wanted], self.market).open()
+        return [*(Send(message.data.replace(*self.words)) for message in opening), *opening]
+
+    def poll(self, symbol: str) -> Request | None:
+        """Where REST states this symbol's top of book; None: it does not, or not in this market."""
+        top = self.tops.get(self.market)
+        return None if top is None else Request(top.url.format(symbol=top.spell(symbol)), symbol)
+
+    def polled(self, request: Request, body: bytes, recv_ns: Nanos) -> list[Event]:
+        """The top of book in a `poll`'s answer. Raises VenueError."""
+        return [self.tops[self.market].read(self.source_of(request.symbol), request.symbol, body, recv_ns)]
 
     def idle(self, now_ns: Nanos) -> list[Send]:
         """What to send when `ping_ms` have passed."""
@@ -119,21 +221,25 @@ class Mimic(ABC):
         self.market = market
         self.symbols = {f.source: f.symbol for f in feeds}
 
-    def greet(self, path: str, now_ns: Nanos) -> list[str]:
+    def greet(self, path: str, now_ns: Nanos) -> Sequence[str | bytes]:
         """What the venue says when a client connects to `path` (with its query)."""
         return []
 
-    def hear(self, data: str, now_ns: Nanos) -> list[str]:
+    def hear(self, data: str, now_ns: Nanos) -> Sequence[str | bytes]:
         """The venue's answers to a client's frame: acknowledgements, pongs, snapshots."""
         return []
 
     @abstractmethod
-    def speak(self, fact: BookTop | Trade) -> list[str]:
+    def speak(self, fact: BookTop | Trade) -> Sequence[str | bytes]:
         """The frames by which the venue states this fact to a client that has subscribed."""
 
-    def heartbeat(self, now_ns: Nanos) -> list[str]:
+    def heartbeat(self, now_ns: Nanos) -> Sequence[str | bytes]:
         """What the venue sends every `ping_ms` to a client that hears nothing else."""
         return []
+
+    def rest(self, method: str, path: str, now_ns: Nanos, tops: Mapping[str, BookTop]) -> bytes | None:
+        """The body by which the venue's REST answers; None: there is no such page. `tops`: by symbol, what stands."""
+        return None
 
 
 def load(venue: str) -> tuple[type[Session], type[Mimic]]:
