@@ -158,10 +158,17 @@ class Role(StrEnum):
     SPOT = "spot"  # votes in an index
     PERP = "perp"  # an outside perpetual: carries the PERP_IMPLIED rung
     ENGINE = "engine"  # the platform's own perpetual market
+    REFERENCE = "reference"  # a rate that an authority or a desk states: it has a time of its own and no book
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """One (venue, venue symbol, quote currency). `id` is its place in `World.sources`: an int in hot code."""
+    """One (venue, venue symbol, quote currency). `id` is its place in `World.sources`: an int in hot code.
+
+    A symbol means this asset in [valid_from_ns, valid_to_ns) alone (0: without end); outside it says nothing. What it
+    states is multiplied by `ratio`: 1000.0 where a symbol was renamed and one new unit is a thousandth of the old.
+    `age_ms_max` and `calendar` are those of a REFERENCE: how old its rate may be while its market is open, and when
+    that is ("": always).
+    """
 
     id: int
     name: str
@@ -171,6 +178,11 @@ class Source(Struct, frozen=True, kw_only=True):
     quote: str
     group: str
     role: Role
+    ratio: float = 1.0
+    valid_from_ns: int = 0
+    valid_to_ns: int = 0
+    age_ms_max: int = 0
+    calendar: str = ""
 
 
 class IndexInstrument(Struct, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ class TickerKind(StrEnum):
     MARK = "mark"
     INDEX = "index"
     FUNDING = "funding"
+    REFERENCE = "reference"  # a rate that an authority or a desk states
 
 
 @at_hand
