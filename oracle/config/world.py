@@ -24,7 +24,7 @@ from oracle.config.settings import Index, Perp, Settings
 from oracle.config.source import Spelling, parse_source, spelt_quote
 from oracle.config.text import Path
 from oracle.core import wire
-from oracle.core.method import Method
+from oracle.core.method import Described
 from oracle.core.params import Contract, IndexInstrument, PerpInstrument, Role, Rules, Source, World
 from oracle.core.types import Nanos
 from oracle.errors import ConfigError
@@ -58,9 +58,9 @@ def check_service(settings: Settings) -> None:
 
 
 def venue_names() -> list[str]:
-    """The venues that have a file, sorted: neither the contract nor a dialect that a venue has left behind."""
+    """The venues that have a file, sorted: neither the contract and its parts nor a dialect that a venue has left."""
     names = [module.name for module in iter_modules(oracle.venues.__path__)]
-    return sorted(name for name in names if name != "base" and not _OLD_DIALECT.search(name))
+    return sorted(n for n in names if n != "base" and not n.startswith("_") and not _OLD_DIALECT.search(n))
 
 
 def _has_file(venue: str) -> bool:
@@ -203,7 +203,7 @@ class _Builder:
         base = methods.rules_at(self._method(at, instrument.method), self._at_ns)
         return ruleset(base, instrument.rules, kind=kind, tier=tier, wrong=wrong)
 
-    def _method(self, at: Path, name: str) -> Method:
+    def _method(self, at: Path, name: str) -> Described:
         try:
             return methods.load(name)
         except ModuleNotFoundError:

@@ -14,9 +14,18 @@ import msgspec
 from msgspec import Struct, field
 
 from oracle.core import step_index, step_perp
-from oracle.core.method import Method
+from oracle.core.candidates import Conversion, Facts, Plan
+from oracle.core.method import Described, IndexMethod, PerpMethod, funds, makes_index, typed
 from oracle.core.params import Rules, World
-from oracle.core.sources import SourceState, apply_book, apply_link, apply_trade, forget_price, new_source
+from oracle.core.sources import (
+    SourceState,
+    apply_book,
+    apply_link,
+    apply_reference,
+    apply_trade,
+    forget_price,
+    new_source,
+)
 from oracle.core.status import enter
 from oracle.core.step_index import IndexState
 from oracle.core.step_perp import PerpState
@@ -36,6 +45,7 @@ from oracle.core.types import (
     Quote,
     State,
     Tick,
+    TickerKind,
     Trade,
     Value,
 )
@@ -91,17 +101,17 @@ def new_state(world: World) -> EngineState:
 class Engine:
     """Holds a world, its methods and a state; `step` is the only thing that changes the state."""
 
-    def __init__(self, world: World, methods: Mapping[str, Method], state: EngineState | None = None) -> None:
-        self.world = world
+    def __init__(self, world: World, methods: Mapping[str, Described], state: EngineState | None = None) -> None:
+        self.world = world = _typed(world, methods)
         self.state = state or new_state(world)
         self._rules = _source_rules(world)
         self._names = {source.name: source.id for source in world.sources}
-        self._plans = [step_index.Plan(world, i, methods[i.method]) for i in world.indices]
+        self._plans = [Plan(world, i, _index_method(methods[i.method])) for i in world.indices]
         self._place = {i.id: place for place, i in enumerate(world.indices)}
         self._perps_of: list[list[int]] = [[] for _ in world.indices]
         for place, perp in enumerate(world.perps):
             self._perps_of[self._place[perp.index]].append(place)
-        self._perp_methods = [methods[perp.method] for perp in world.perps]
+        self._perp_methods = [_perp_method(methods[perp.method]) for perp in world.perps]
         self._engine_perp = {perp.engine_source: place for place, perp in enumerate(world.perps)}
         self._voters: list[list[int]] = [[] for _ in world.sources]
         for place, instrument in enumerate(world.indices):
@@ -141,15 +151,13 @@ class Engine:
         state, plan = self.state, self._plans[place]
         targets = self.world.indices[place].conversions
         conversions = {quote: self._convert(targets[quote]) for quote in plan.conversions}
-        facts = step_index.Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches, heard)
+        facts = Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches, heard)
         return step_index.step(plan, state.indices[place], facts, second)
 
-    def _convert(self, target: str) -> step_index.Conversion:
+    def _convert(self, target: str) -> Conversion:
         place = self._place[target]
         index = self.state.indices[place]
-        return step_index.Conversion(
-            step_index.published(index, self.world.indices[place]), index.rung.state, index.priced_ns
-        )
+        return Conversion(step_index.published(index, self.world.indices[place]), index.rung.state, index.priced_ns)
 
     def _step_perp(self, place: int, perp: int, second: bool) -> list[Value]:
         return step_perp.step(
@@ -157,7 +165,7 @@ class Engine:
             self._perp_methods[perp],
             self.state.perps[perp],
             self.state.sources[self.world.perps[perp].engine_source],
-            step_perp.Reference(self.world.indices[place], self.state.indices[place]),
+            step_perp.Reference(self.world.indices[place], self.state.indices[place], self._plans[place].outside),
             self.state.at_ns,
             second,
             self.state.watches,
@@ -172,7 +180,8 @@ class Engine:
             apply_trade(sources[seen.source], seen)
         elif isinstance(seen, Depth):
             if (perp := self._engine_perp.get(seen.source)) is None:
-                return  # only a platform's own book is traded through
+                sources[seen.source].depth = seen  # for whoever reads it when a second or a top of book calls for it
+                return
             self.state.perps[perp].depth = seen
         elif isinstance(seen, Liquidation):
             if (perp := self._engine_perp.get(seen.source)) is None:
@@ -188,8 +197,10 @@ class Engine:
         elif isinstance(seen, ClockReading):
             self.state.clock_offset_ns = seen.offset_ns
             return
+        elif seen.kind is TickerKind.REFERENCE:
+            apply_reference(sources[seen.source], seen)
         else:
-            return  # a Ticker is a venue's own statement; no rule of the engine reads it
+            return  # what a venue states of itself; no rule of the engine reads it
         self._touch(seen.source, touched)
 
     def _touch(self, source: int, touched: _Touched) -> None:
@@ -205,6 +216,7 @@ class Engine:
         if command.action in (Action.EXCLUDE, Action.INCLUDE):
             if (source := self._names.get(command.target)) is not None:
                 self.state.sources[source].excluded = command.action is Action.EXCLUDE
+                self.state.sources[source].quarantined = False
             return
         if command.action is Action.START:
             self._start()
@@ -223,6 +235,25 @@ class Engine:
         for perp in self.state.perps:
             step_perp.start(perp)
         self.state.watches.held.clear()
+
+
+def _typed(world: World, methods: Mapping[str, Described]) -> World:
+    """The world with every methodology's own parameters in their own type."""
+    return msgspec.structs.replace(
+        world,
+        indices=tuple(msgspec.structs.replace(i, rules=typed(i.rules, methods[i.method])) for i in world.indices),
+        perps=tuple(msgspec.structs.replace(p, rules=typed(p.rules, methods[p.method])) for p in world.perps),
+    )
+
+
+def _index_method(method: Described) -> IndexMethod:
+    assert makes_index(method), method.ID
+    return method
+
+
+def _perp_method(method: Described) -> PerpMethod:
+    assert funds(method), method.ID
+    return method
 
 
 def _source_rules(world: World) -> list[Rules]:

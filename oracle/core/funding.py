@@ -5,22 +5,46 @@ Samples are summed as the integers they are published as, so the mean is exact a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct, field
 
 from oracle.core.maths import clamp, quantise
 from oracle.core.params import FundingRules
 from oracle.core.types import NANOS_PER_MS, PREMIUM_DECIMALS, RATE_DECIMALS, Nanos, Reason
+from oracle.core.windows import Notes
 
 EIGHT_HOURS_MS = 28_800_000
 
 
 class FundingState(Struct, array_like=True):
-    """The interval that runs: when it began, the last grid instant passed, and the sum of its samples."""
+    """The interval that runs: when it began, the last grid instant passed, and the weighted sum of its samples.
+
+    `settled_e8` is the rate of the interval before; `notes` are of the methodology and outlive an interval unless it
+    forgets them.
+    """
 
     start_ns: Nanos = 0
     instant_ns: Nanos = 0
     samples: int = 0
     sum_e10: int = 0
+    weight: int = 0
+    settled_e8: int | None = None
+    notes: Notes = field(default_factory=Notes)
+
+
+class Rated(Struct, frozen=True):
+    """A rate made of a mean premium, both as shares: per interval, as it would be paid. What binds it is said.
+
+    `inner_binding`: the premium is beyond what interest pulls back; `cap_binding`: the rate is held at its limit;
+    `dead`: the premium is too small to count.
+    """
+
+    rate: float
+    interest: float
+    inner_binding: bool = False
+    cap_binding: bool = False
+    dead: bool = False
 
 
 class Funded(Struct, array_like=True):
@@ -37,9 +61,9 @@ class Funded(Struct, array_like=True):
 
 
 def start_of_interval(at_ns: Nanos, rules: FundingRules) -> Nanos:
-    """The settlement instant at or before a time: intervals are counted from midnight UTC, which they divide."""
+    """The settlement instant at or before a time: intervals divide a day that begins `offset_ms` after midnight UTC."""
     interval_ns = rules.interval_ms * NANOS_PER_MS
-    return at_ns - at_ns % interval_ns
+    return at_ns - (at_ns - rules.offset_ms * NANOS_PER_MS) % interval_ns
 
 
 def last_instant(at_ns: Nanos, rules: FundingRules) -> Nanos:
@@ -54,30 +78,62 @@ def expected(state: FundingState, until_ns: Nanos, rules: FundingRules) -> int:
     return until_ns // grid_ns - state.start_ns // grid_ns
 
 
-def fund(state: FundingState, until_ns: Nanos, rules: FundingRules) -> Funded:
-    """The rate that the samples up to `until_ns` make (F3 to F5).
+def take(state: FundingState, premium_e10: int, weight: int = 1) -> None:
+    """Count a sample into the mean, so many times as its weight says."""
+    state.samples += 1
+    state.sum_e10 += premium_e10 * weight
+    state.weight += weight
 
-    F = clamp(P̄ + clamp(r − P̄, ±C), ±cap). Below the least coverage it is the interest alone, never an older rate (F4).
+
+def place(state: FundingState, instant_ns: Nanos, rules: FundingRules) -> int:
+    """Which sampling instant of the running interval this is, from 1: the weight of a linear mean."""
+    return (instant_ns - state.start_ns) // (rules.sample_ms * NANOS_PER_MS)
+
+
+def mean(state: FundingState) -> float | None:
+    """The (weighted) mean of the samples, as a share; None while there is none (F3)."""
+    return state.sum_e10 / state.weight / 1e10 if state.weight else None
+
+
+def interest(rules: FundingRules) -> float:
+    """The interest of one interval, as a share."""
+    return rules.interest_per_8h * rules.interval_ms / EIGHT_HOURS_MS
+
+
+def dampened(premium: float, toward: float, inner_clamp: float, cap: float) -> Rated:
+    """F = clamp(P + clamp(r − P, ±C), ±cap): flat at r while P is within C of it, P − C·sign beyond (F5).
+
+    `toward` is r; all are shares of one period, whichever that is.
     """
-    interest = rules.interest_per_8h * rules.interval_ms / EIGHT_HOURS_MS
+    pull = toward - premium
+    held = clamp(pull, -inner_clamp, inner_clamp)
+    raw = premium + held
+    rate = clamp(raw, -cap, cap)
+    return Rated(rate, toward, held != pull, rate != raw)
+
+
+def fund(
+    state: FundingState, until_ns: Nanos, rules: FundingRules, premium: float | None, rate: Callable[[float], Rated]
+) -> Funded:
+    """The rate that the samples up to `until_ns` make (F3 to F5): `rate` of their mean, `premium`.
+
+    Below the least coverage it is the interest alone, within the cap, never an older rate (F4).
+    """
+    alone = interest(rules)
     due = expected(state, until_ns, rules)
-    made = Funded(0, quantise(interest, RATE_DECIMALS), None, state.samples, due)
-    if state.samples:
-        mean = state.sum_e10 / state.samples / 1e10
-        made.premium_mean_e10 = quantise(mean, PREMIUM_DECIMALS)
-    if not state.samples or state.samples / max(due, 1) < rules.coverage_min:
+    made = Funded(0, quantise(alone, RATE_DECIMALS), None, state.samples, due)
+    if premium is not None:
+        made.premium_mean_e10 = quantise(premium, PREMIUM_DECIMALS)
+    if premium is None or state.samples / max(due, 1) < rules.coverage_min:
         made.reasons.append(Reason.FUNDING_FALLBACK if state.samples or due else Reason.NO_SAMPLES)
-        raw = interest
+        held = clamp(alone, -rules.cap, rules.cap)
+        found = Rated(held, alone, cap_binding=held != alone)
     else:
-        pull = interest - mean
-        held = clamp(pull, -rules.inner_clamp, rules.inner_clamp)
-        made.inner_binding = held != pull
-        raw = mean + held
-    rate = clamp(raw, -rules.cap, rules.cap)
-    if rate != raw:
-        made.cap_binding = True
+        found = rate(premium)
+    made.inner_binding, made.cap_binding = found.inner_binding, found.cap_binding
+    if found.cap_binding:
         made.reasons.append(Reason.FUNDING_AT_CAP)
-    made.rate_e8 = quantise(rate, RATE_DECIMALS)
+    made.rate_e8 = quantise(found.rate, RATE_DECIMALS)
     return made
 
 
@@ -88,4 +144,4 @@ def begin(state: FundingState, at_ns: Nanos, rules: FundingRules) -> None:
 
 def restart(state: FundingState, start_ns: Nanos) -> None:
     """A new interval begins; nothing of the old one counts in it."""
-    state.start_ns, state.samples, state.sum_e10 = start_ns, 0, 0
+    state.start_ns, state.samples, state.sum_e10, state.weight = start_ns, 0, 0, 0

@@ -12,7 +12,9 @@ from msgspec import Struct, field
 
 from oracle.core.maths import clamp, mad_band, median, median_sorted, middle_without, quartile
 from oracle.core.params import IndexRules, SourceRules
+from oracle.core.sources import SourceState
 from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
+from oracle.core.windows import Notes
 
 BPS = 10_000.0
 
@@ -30,8 +32,19 @@ class Member(Struct, array_like=True):
     others_high: float = 0.0
 
 
+class Memory(Struct, array_like=True):
+    """What an index remembers of its sources, in configured order, and what its methodology notes besides."""
+
+    members: list[Member]
+    notes: Notes = field(default_factory=Notes)
+
+
 class Candidate(Struct, gc=False):
-    """One source as the index meets it: its converted price (0.0: none), and what is already against it."""
+    """One source as the index meets it: its converted price (0.0: none), and what is already against it.
+
+    `bid` and `ask` are in the source's own currency, like everything in `known`, what is known of the source; times
+    `rate` they are in the index's (0.0: nothing converts them).
+    """
 
     place: int
     group: str
@@ -41,10 +54,16 @@ class Candidate(Struct, gc=False):
     traded: bool
     bid: float
     ask: float
+    venue: str = ""
+    rate: float = 1.0
+    known: SourceState | None = None
 
 
 class Cohort(Struct, gc=False):
-    """The outcome of a beat's vote. `price` 0.0 and `groups` empty: nobody voted."""
+    """The outcome of a beat's vote. `price` 0.0 and `groups` empty: nobody voted.
+
+    `low` and `high` are the prices between which an honest computation must lie: the lowest and the highest that voted.
+    """
 
     price: float = 0.0
     groups: list[float] = field(default_factory=list)
@@ -54,6 +73,8 @@ class Cohort(Struct, gc=False):
     gap: float = 0.0
     breakdown_groups: int = 0
     cohort_split: bool = False
+    low: float = 0.0
+    high: float = 0.0
 
     @property
     def spread(self) -> float:
@@ -160,10 +181,12 @@ def vote(accepted: Sequence[Candidate], everyone: Sequence[Candidate], rules: In
         ordered,
         _anchored(accepted, len(ordered)),
         max([c.age_ns for c in accepted]),
-        max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price,
-        _gap(ordered) / price,
+        confidence(price, ordered),
+        gap(ordered) / price,
         breakdown(ordered, rules.breakdown_bps),
         abs(wide / price - 1.0) * BPS > rules.cohort_bps,
+        ordered[0],
+        ordered[-1],
     )
 
 
@@ -173,7 +196,12 @@ def _anchored(accepted: Sequence[Candidate], groups: int) -> int:
     return groups if len(anchored) == len(accepted) else len(set(anchored))
 
 
-def _gap(ordered: Sequence[float]) -> float:
+def confidence(price: float, ordered: Sequence[float]) -> float:
+    """The wider side of the quartiles of the sorted group prices around the index, as a share of it (I6)."""
+    return max(quartile(ordered, 3) - price, price - quartile(ordered, 1)) / price
+
+
+def gap(ordered: Sequence[float]) -> float:
     """The distance between the two prices beside the median; of an even count, the two it is the mean of."""
     n = len(ordered)
     if n < 2:

@@ -6,14 +6,15 @@ always wins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from msgspec import Struct, field
 
 from oracle.core.maths import clamp, halving, median3, quantise, unscaled
 from oracle.core.params import MarkRules
-from oracle.core.types import NANOS_PER_MS, Nanos, Reason
-from oracle.core.windows import Ema
+from oracle.core.types import NANOS_PER_MS, Depth, Nanos, Reason
+from oracle.core.windows import Ema, Notes
 
 BPS = 10_000.0
 
@@ -26,10 +27,16 @@ class MarkState(Struct, array_like=True):
     units: int | None = None
     reference: int | None = None
     bound_since_ns: Nanos = 0
+    notes: Notes = field(default_factory=Notes)
 
 
 class MarkInputs(Struct):
-    """What the mark is made of at a beat. `feed_age_ns` None: the platform has never spoken."""
+    """What the mark is made of at a beat. `feed_age_ns` None: the platform has never spoken.
+
+    `funding_rate` is the running estimate, `settled_rate` what the last interval settled at (None: none has), both
+    shares per interval; `funding_left` the share of the interval that is left. `depth` is the platform's book, and
+    `outside` the fresh outside perpetuals, each with its venue, in the index's currency.
+    """
 
     at_ns: Nanos
     index: float
@@ -40,6 +47,9 @@ class MarkInputs(Struct):
     last: float
     funding_rate: float
     funding_left: float
+    settled_rate: float | None = None
+    depth: Depth | None = None
+    outside: Sequence[tuple[str, float]] = ()
 
 
 class Marked(Struct):

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from oracle.core.calendar import is_open, open_ns
 from oracle.core.maths import clamp
-from oracle.core.params import SourceRules
-from oracle.core.types import NANOS_PER_MS, BookTop, Link, Nanos, Trade, Verdict
+from oracle.core.params import Source, SourceRules
+from oracle.core.types import NANOS_PER_MS, BookTop, Depth, Link, Nanos, Ticker, Trade, Verdict
 from oracle.core.windows import ClockOffset, Gaps
 
 NEVER_NS = 1 << 62  # later than any beat
@@ -35,6 +36,10 @@ class SourceState(Struct, array_like=True):
     last: float = 0.0
     last_trade_ns: Nanos = 0
     clock: ClockOffset = field(default_factory=ClockOffset)
+    bid_size: float = 0.0
+    ask_size: float = 0.0
+    depth: Depth | None = None
+    quarantined: bool = False
 
 
 class Examined(Struct, frozen=True, gc=False):
@@ -88,6 +93,7 @@ def apply_book(state: SourceState, top: BookTop, rules: SourceRules) -> None:
     if state.stated_ns:
         state.gaps.add(recv_ns - state.stated_ns)
     state.bid, state.ask, state.stated_ns = top.bid, top.ask, recv_ns
+    state.bid_size, state.ask_size = top.bid_size, top.ask_size
     state.link_up = True
     state.event_ns = top.venue_ns
     if top.venue_ns:
@@ -103,6 +109,12 @@ def apply_trade(state: SourceState, trade: Trade) -> None:
     state.last, state.last_trade_ns = trade.price, trade.recv_ns
 
 
+def apply_reference(state: SourceState, said: Ticker) -> None:
+    """An authority or a desk stated its rate."""
+    state.last, state.stated_ns, state.event_ns = said.price, said.recv_ns, said.venue_ns or said.recv_ns
+    state.link_up = True
+
+
 def apply_link(state: SourceState, link: Link) -> None:
     """The line went up or down. What was said before a break is not the price after it."""
     state.link_up = link.up
@@ -112,7 +124,8 @@ def apply_link(state: SourceState, link: Link) -> None:
 
 def forget_price(state: SourceState) -> None:
     """Nothing that was said so far is current: after a broken line, or a start."""
-    state.bid = state.ask = state.last = 0.0
+    state.bid = state.ask = state.last = state.bid_size = state.ask_size = 0.0
+    state.depth = None
     state.stated_ns = state.event_ns = state.last_trade_ns = 0
     state.ahead_ns = 0
 
@@ -126,8 +139,8 @@ def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
     anchored_ns = state.last_trade_ns + within.trade_anchor_ns
     traded = state.last_trade_ns > 0 and at_ns <= anchored_ns
     until_ns = anchored_ns if traded else NEVER_NS
-    if state.excluded or age_ns > within.stale_ns_max:
-        verdict = Verdict.EXCLUDED if state.excluded else Verdict.STALE
+    if state.excluded or state.quarantined or age_ns > within.stale_ns_max:
+        verdict = Verdict.EXCLUDED if state.excluded else Verdict.QUARANTINED if state.quarantined else Verdict.STALE
         return Examined(0.0, age_ns, verdict, traded, since_ns, until_ns)
     if (against := _against_book(state, within)) is not None:
         return Examined(0.0, age_ns, against, traded, since_ns, min(until_ns, since_ns + within.stale_ns_max))
@@ -140,6 +153,23 @@ def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
             until_ns = min(until_ns, since_ns + within.stale_ns_max)
             return Examined(price, age_ns, Verdict.STALE, traded, since_ns, until_ns)
     return Examined(price, age_ns, None, traded, since_ns, until_ns if until_ns < late_ns else late_ns)
+
+
+def examine_reference(state: SourceState, source: Source, at_ns: Nanos) -> Examined:
+    """A stated rate at `at_ns`: it ages only while its market is open, and a closed market's last rate stands.
+
+    It is STALE beyond the source's `age_ms_max` of open time since the moment the rate itself names.
+    """
+    if not state.stated_ns:
+        return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False, NEVER_NS, at_ns)
+    since_ns = min(state.event_ns, state.stated_ns)
+    if state.excluded or state.quarantined:
+        verdict = Verdict.EXCLUDED if state.excluded else Verdict.QUARANTINED
+        return Examined(0.0, at_ns - since_ns, verdict, False, since_ns, at_ns)
+    stale = open_ns(source.calendar, since_ns, at_ns) > source.age_ms_max * NANOS_PER_MS
+    closed = not is_open(source.calendar, at_ns)
+    found = Verdict.STALE if stale else Verdict.CLOSED if closed else None
+    return Examined(0.0 if stale else state.last, at_ns - since_ns, found, False, since_ns, at_ns)
 
 
 def _against_book(state: SourceState, within: Bounds) -> Verdict | None:

@@ -7,19 +7,16 @@ value; HALTED and WARMING nothing.
 
 from __future__ import annotations
 
-from collections.abc import Set
 from math import isfinite
-from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from oracle.core.index import BPS, Candidate, Cohort, Member
+from oracle.core.candidates import Facts, Plan, candidates, perp_prices, rates_of
+from oracle.core.index import BPS, Candidate, Cohort, Member, Memory
 from oracle.core.maths import bps_e2, clamp, median, quantise, unscaled
-from oracle.core.method import Method
-from oracle.core.params import IndexInstrument, Rules, World
-from oracle.core.sources import Examined, SourceState, bounds, examine
+from oracle.core.params import IndexInstrument, Rules
 from oracle.core.status import FALLBACKS, USABLE, Called, Conditions, Rung, advance, call, enter, reasons
-from oracle.core.surveillance import Watches, watch_sources
+from oracle.core.surveillance import watch_sources
 from oracle.core.types import (
     NANOS_PER_MS,
     NANOS_PER_S,
@@ -32,7 +29,6 @@ from oracle.core.types import (
     Reason,
     State,
     Value,
-    Verdict,
     VerdictChange,
 )
 from oracle.core.windows import Extremes
@@ -44,7 +40,7 @@ class IndexState(Struct, array_like=True):
     `input_ns` is when the oldest input of the published value was said, `good_input_ns` that of the last good one.
     """
 
-    members: list[Member]
+    memory: Memory
     rung: Rung = field(default_factory=Rung)
     seq: int = 0
     units: int | None = None
@@ -66,56 +62,16 @@ class IndexState(Struct, array_like=True):
 
 
 CARRIED = (State.PERP_IMPLIED, State.LAST_GOOD)  # rungs whose value no source says now
-_UNKNOWN = Examined(0.0, 0, None, False, 0, -1)
-
-
-class Conversion(NamedTuple):
-    """Our own published index for a quote currency: its value (None: there is none), its state and when it was made."""
-
-    value: float | None
-    state: State
-    priced_ns: Nanos
-
-
-class Facts(NamedTuple):
-    """What a beat is judged with, besides the index's own memory. `heard`: which sources it changed; None: any."""
-
-    at_ns: Nanos
-    clock_offset_ns: int
-    sources: list[SourceState]
-    conversions: dict[str, Conversion]
-    watches: Watches
-    heard: Set[int] | None = None
-
-
-class Plan:
-    """What never changes about an index: who votes, in which group, in which currency, by which method.
-
-    `examined` (voters first) and `candidates` are no memory: they save doing again what would come out the same.
-    """
-
-    def __init__(self, world: World, instrument: IndexInstrument, method: Method) -> None:
-        self.instrument = instrument
-        self.method = method
-        self.sources = [world.sources[i] for i in instrument.sources]
-        self.perps = [world.sources[i] for i in instrument.perp_sources]
-        self.watched = (*instrument.sources, *instrument.perp_sources)
-        self.names = [source.name for source in self.sources]
-        self.within = bounds(instrument.rules.source)
-        self.examined = [_UNKNOWN] * len(self.watched)
-        self.candidates = [Candidate(n, s.group, 0.0, 0, None, False, 0.0, 0.0) for n, s in enumerate(self.sources)]
-        self.foreign = [(n, s.quote) for n, s in enumerate(self.sources) if s.quote != instrument.quote]
-        self.conversions = sorted({s.quote for s in (*self.sources, *self.perps) if s.quote != instrument.quote})
 
 
 def new_index(instrument: IndexInstrument) -> IndexState:
     """An index that has published nothing."""
-    return IndexState([Member() for _ in instrument.sources], perps_then=[0.0] * len(instrument.perp_sources))
+    return IndexState(Memory([Member() for _ in instrument.sources]), perps_then=[0.0] * len(instrument.perp_sources))
 
 
 def start(index: IndexState) -> None:
     """The process began: keep what was published, forget what was known."""
-    index.members = [Member() for _ in index.members]
+    index.memory = Memory([Member() for _ in index.memory.members])
     index.units, index.extremes, index.jumped, index.calm = None, Extremes(), False, []
     index.limited_since_ns, index.liquidation_ok, index.sampling_ok = 0, False, False
 
@@ -147,11 +103,10 @@ def published(index: IndexState, instrument: IndexInstrument) -> float | None:
 def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[list[Value], tuple[Quote, ...]]:
     """The values of an index at a beat, and what each of its sources counted for. `second`: a new one began."""
     at_ns, rules = facts.at_ns, plan.instrument.rules
-    _examine(plan, facts)
-    rates = _rates(plan, facts)
-    candidates = _candidates(plan, facts, rates)
-    cohort = plan.method.index(candidates, index.members, rules, at_ns)
-    perps = _perp_prices(plan, rates)
+    rates = rates_of(plan, facts)
+    found_sources = candidates(plan, facts, rates, index.value)
+    cohort = plan.method.index(found_sources, index.memory, rules, at_ns)
+    perps = perp_prices(plan, rates, at_ns)
     called, before = _called(plan, index, facts, cohort, perps), index.rung.shown()
     advance(index.rung, called, at_ns, rules.ladder)
     found = reasons(index.rung, called)
@@ -160,69 +115,20 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     _publishable(plan, index, cohort, perps, value, at_ns)
     _watch_jump(index, rules, at_ns, second, found)
     values: list[Value] = [_made(plan, index, cohort, found, at_ns)]
-    quotes = _quotes(plan, index, candidates, values, at_ns)
+    quotes = _quotes(plan, index, found_sources, values, at_ns)
     if (now := index.rung.shown()) is not before:
         rank = float(list(State).index(now))
         detail = f"{before} to {now}: {' '.join(found)}"
         values.append(Alert(AlertKind.STATE, plan.instrument.id, now is not State.NORMAL, at_ns, at_ns, rank, detail))
     if second:
-        values += _watch(plan, index, facts, candidates)
+        values += _watch(plan, index, facts, found_sources)
     return values, quotes
-
-
-def _examine(plan: Plan, facts: Facts) -> None:
-    """Look again at every source that was heard of, or that time alone has changed."""
-    at_ns, heard, examined = facts.at_ns, facts.heard, plan.examined
-    for place, source in enumerate(plan.watched):
-        if heard is None or source in heard or at_ns > examined[place].until_ns:
-            memory = facts.sources[source]
-            seen = examined[place] = examine(memory, plan.within, at_ns)
-            if place < len(plan.candidates):
-                c = plan.candidates[place]
-                c.price, c.traded, c.bid, c.ask = seen.price, seen.traded, memory.bid, memory.ask
-
-
-def _candidates(plan: Plan, facts: Facts, rates: dict[str, float]) -> list[Candidate]:
-    """Every source, examined alone and converted (S1 to S5, S7), with the verdict it has before it meets the others."""
-    at_ns, candidates, examined = facts.at_ns, plan.candidates, plan.examined
-    for c, seen in zip(candidates, examined, strict=False):  # the perpetuals at the end are no candidates
-        c.verdict = seen.verdict
-        c.age_ns = at_ns - seen.since_ns if at_ns > seen.since_ns else 0
-    for place, quote in plan.foreign:
-        if (price := examined[place].price) > 0.0:
-            c = candidates[place]
-            c.price = price * rates[quote]
-            if c.price == 0.0:
-                c.verdict = Verdict.NO_CONVERSION
-    return candidates
-
-
-def _rates(plan: Plan, facts: Facts) -> dict[str, float]:
-    """What a price in each foreign currency is multiplied by."""
-    age_ms_max = plan.instrument.rules.source.conversion_age_ms_max
-    return {quote: _rate(facts.conversions[quote], age_ms_max, facts.at_ns) for quote in plan.conversions}
-
-
-def _rate(conversion: Conversion, age_ms_max: int, at_ns: Nanos) -> float:
-    """What a price in that currency is multiplied by; 0.0 when the conversion is not fit to convert (S3)."""
-    fit = conversion.state in USABLE and at_ns - conversion.priced_ns <= age_ms_max * NANOS_PER_MS
-    return conversion.value if fit and conversion.value is not None else 0.0
-
-
-def _perp_prices(plan: Plan, rates: dict[str, float]) -> list[float]:
-    """The converted prices of the outside perpetuals; 0.0 for one that is not fresh and valid."""
-    own = plan.instrument.quote
-    found = []
-    for source, seen in zip(plan.perps, plan.examined[len(plan.sources) :], strict=True):
-        price = seen.price if seen.verdict is None else 0.0
-        found.append(price if source.quote == own else price * rates[source.quote])
-    return found
 
 
 def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: list[float]) -> Called:
     """Tell the ladder what it sees."""
     groups, ladder = cohort.groups, plan.instrument.rules.ladder
-    contained = not groups or (isfinite(cohort.price) and 0.0 < groups[0] <= cohort.price <= groups[-1])
+    contained = not groups or (isfinite(cohort.price) and 0.0 < cohort.low <= cohort.price <= cohort.high)
     visible = not groups or cohort.price >= unscaled(1, plan.instrument.price_decimals)
     fresh = [p for p, then in zip(perps, index.perps_then, strict=True) if p > 0.0 and then > 0.0]
     now = Conditions(
@@ -353,7 +259,7 @@ def _quotes(
 ) -> tuple[Quote, ...]:
     """What each source counted for; those that began to count for something else are added to the values."""
     quotes = []
-    for source, c, member in zip(plan.watched, candidates, index.members, strict=False):
+    for source, c, member in zip(plan.watched, candidates, index.memory.members, strict=False):
         verdict = c.verdict
         if verdict is not member.verdict:
             assert verdict is not None, c

@@ -7,6 +7,8 @@ before the sample's instant settles before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 
 from oracle.core import funding, surveillance
@@ -14,7 +16,7 @@ from oracle.core.funding import Funded, FundingState
 from oracle.core.index import BPS
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.maths import quantise, unscaled
-from oracle.core.method import Method
+from oracle.core.method import PerpMethod
 from oracle.core.params import IndexInstrument, PerpInstrument
 from oracle.core.premium import Sampled
 from oracle.core.sources import SourceState
@@ -50,10 +52,11 @@ class PerpState(Struct, array_like=True):
 
 
 class Reference(Struct):
-    """The index a perpetual stands on, as this beat left it."""
+    """The index a perpetual stands on, as this beat left it, and the outside perpetuals beside it."""
 
     instrument: IndexInstrument
     index: IndexState
+    outside: Sequence[tuple[str, float]] = ()
 
 
 def start(perp: PerpState) -> None:
@@ -64,7 +67,7 @@ def start(perp: PerpState) -> None:
 
 
 def step(
-    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference,
+    instrument: PerpInstrument, method: PerpMethod, perp: PerpState, feed: SourceState, reference: Reference,
     at_ns: Nanos, second: bool, watches: Watches,
 ) -> list[Value]:  # fmt: skip
     """The values of a perpetual at a beat."""
@@ -95,7 +98,12 @@ def _feed_age_ns(perp: PerpState, feed: SourceState, at_ns: Nanos) -> int | None
 
 
 def _samples(
-    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos, instant_ns: Nanos
+    instrument: PerpInstrument,
+    method: PerpMethod,
+    perp: PerpState,
+    reference: Reference,
+    at_ns: Nanos,
+    instant_ns: Nanos,
 ) -> list[Value]:
     """The premium sample of a grid instant that has passed since the last beat; a late or unfit one is missing.
 
@@ -112,8 +120,9 @@ def _samples(
     depth = perp.depth
     if depth is None or at_ns - depth.recv_ns > instrument.rules.mark.feed_stale_ms * NANOS_PER_MS:
         return [_missing(instrument, perp, instant_ns, Reason.ENGINE_FEED_STALE)]
-    made = method.sample(depth, price, instrument)
-    return [_sampled(instrument, perp, instant_ns, made, reference.index.units)]
+    mark = None if perp.mark.units is None else unscaled(perp.mark.units, instrument.price_decimals)
+    made = method.sample(depth, price, mark, instrument)
+    return [_sampled(instrument, method, perp, instant_ns, made, reference.index.units)]
 
 
 def _missing(instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, reason: Reason) -> PremiumSample:
@@ -121,13 +130,13 @@ def _missing(instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, rea
 
 
 def _sampled(
-    instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, made: Sampled, index: int | None
-) -> PremiumSample:
+    instrument: PerpInstrument, method: PerpMethod, perp: PerpState, instant_ns: Nanos, made: Sampled,
+    index: int | None,
+) -> PremiumSample:  # fmt: skip
     """Count the sample, unless both sides were too thin, and publish it."""
     premium_e10 = None if made.premium is None else quantise(made.premium, PREMIUM_DECIMALS)
     if premium_e10 is not None:
-        perp.funding.samples += 1
-        perp.funding.sum_e10 += premium_e10
+        method.accrue(perp.funding, instant_ns, premium_e10, instrument)
     bid, ask = (
         None if p is None else quantise(p, instrument.price_decimals) for p in (made.impact_bid, made.impact_ask)
     )
@@ -140,7 +149,7 @@ def _settles_ns(instrument: PerpInstrument, perp: PerpState) -> Nanos:
 
 
 def _settlements(
-    instrument: PerpInstrument, method: Method, perp: PerpState, reference: Reference, at_ns: Nanos, until_ns: Nanos
+    instrument: PerpInstrument, method: PerpMethod, perp: PerpState, reference: Reference, at_ns: Nanos, until_ns: Nanos
 ) -> list[Value]:
     """Every interval that ended by `until_ns`, settled exactly once; an outage leaves low coverage."""
     rules, state = instrument.rules.funding, perp.funding
@@ -157,6 +166,7 @@ def _settlements(
             made.reasons.append(Reason.LATE)
         index = None if late else reference.index.units
         values.append(_funding_rate(instrument, perp, made, at_ns, index, settles_ns))
+        state.settled_e8 = made.rate_e8
         funding.restart(state, settles_ns)
     return values
 
@@ -186,7 +196,7 @@ def _funding_rate(
 
 
 def _mark(
-    instrument: PerpInstrument, method: Method, perp: PerpState, feed: SourceState, reference: Reference,
+    instrument: PerpInstrument, method: PerpMethod, perp: PerpState, feed: SourceState, reference: Reference,
     estimate: Funded, at_ns: Nanos,
 ) -> MarkPrice:  # fmt: skip
     """The mark of this beat; none while there is no index."""
@@ -198,8 +208,12 @@ def _mark(
         return _mark_price(instrument, perp, reference, None, at_ns, feed_age_ns)
     interval_ns = rules.funding.interval_ms * NANOS_PER_MS
     funding_left = (perp.funding.start_ns + interval_ns - at_ns) / interval_ns
-    usable, rate = index.rung.state in USABLE, estimate.rate_e8 / 1e8
-    now = MarkInputs(at_ns, price, usable, feed_age_ns, feed.bid, feed.ask, feed.last, rate, funding_left)
+    usable, rate, settled_e8 = index.rung.state in USABLE, estimate.rate_e8 / 1e8, perp.funding.settled_e8
+    settled = None if settled_e8 is None else settled_e8 / 1e8
+    now = MarkInputs(
+        at_ns, price, usable, feed_age_ns, feed.bid, feed.ask, feed.last, rate, funding_left, settled, perp.depth,
+        reference.outside,
+    )  # fmt: skip
     made = method.mark(perp.mark, now, instrument)
     perp.mark.units = made.units
     bound = made.step_binding or made.band_binding

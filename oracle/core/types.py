@@ -96,6 +96,11 @@ class Verdict(StrEnum):
     OUTLIER = "OUTLIER"
     READMITTING = "READMITTING"  # was an outlier, is inside again, serves its time
     EXCLUDED = "EXCLUDED"  # by an operator's recorded order
+    CAPPED = "CAPPED"  # votes with its price held at a methodology's limit
+    UNWEIGHTED = "UNWEIGHTED"  # the methodology gives it no weight
+    QUARANTINED = "QUARANTINED"  # a price of another asset under the same symbol; until an operator includes it (S9)
+    NOT_LISTED = "NOT_LISTED"  # outside the time in which the symbol means this asset
+    CLOSED = "CLOSED"  # its market is closed: its last rate stands, and is not stale
 
 
 @at_hand
@@ -134,6 +139,9 @@ class Reason(StrEnum):
     FUNDING_FALLBACK = "FUNDING_FALLBACK"
     FUNDING_AT_CAP = "FUNDING_AT_CAP"
     LATE = "LATE"
+    MARKET_CLOSED = "MARKET_CLOSED"
+    LEG_UNUSABLE = "LEG_UNUSABLE"  # an index that this one is made of has no usable value
+    LEGS_SKEWED = "LEGS_SKEWED"  # the legs were made too far apart in time
 
 
 @at_hand

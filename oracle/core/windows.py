@@ -87,6 +87,20 @@ class Extremes(Struct, array_like=True):
         return self.lows[0][1], self.highs[0][1]
 
 
+class Notes(Struct, array_like=True):
+    """What a methodology remembers beyond what every one does: named numbers, and named windows, oldest first."""
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    windows: dict[str, list[float]] = field(default_factory=dict)
+
+    def push(self, name: str, value: float, size: int) -> list[float]:
+        """Add to a window and forget what is beyond its size; the answer is the window."""
+        window = self.windows.setdefault(name, [])
+        window.append(value)
+        del window[:-size]
+        return window
+
+
 class Ema(Struct, array_like=True):
     """An exponential average over irregular times: num ← num·d + x·t, den ← den·d + t, d = e^(−t/τ), t in ms.
 

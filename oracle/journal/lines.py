@@ -18,7 +18,7 @@ from oracle.core.params import World
 from oracle.core.types import Nanos, Observation, Value
 from oracle.errors import JournalError, JournalSchemaError
 
-SCHEMA = 1
+SCHEMA = 2
 NO_STATE = Raw(b"null")
 
 
@@ -95,9 +95,13 @@ def encode(record: HeadLine | SpokenBeat | StateLine | SealLine) -> bytes:
 
 
 def decode(json: bytes, path: Path | str = "", offset: int | None = None) -> Record:
-    """The record in a line's json. Raises JournalSchemaError for a newer schema, JournalError for no record."""
-    if (found := _schema.match(json)) and int(found[1]) > SCHEMA:
-        problem = f"written by a newer version (schema {int(found[1])}, this one reads up to {SCHEMA}): upgrade first"
+    """The record in a line's json. Raises JournalSchemaError for another schema, JournalError for no record.
+
+    A parameter that a schema does not know has no value to compute with, so none but its own is read.
+    """
+    if (found := _schema.match(json)) and (schema := int(found[1])) != SCHEMA:
+        age, remedy = ("newer", "upgrade first") if schema > SCHEMA else ("older", "read it with that version")
+        problem = f"written by a {age} version (schema {schema}, this one reads {SCHEMA}): {remedy}"
         raise JournalSchemaError(problem, path=path, offset=offset)
     try:
         return _decoder.decode(json)  # type: ignore[no-any-return]

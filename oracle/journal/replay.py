@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from oracle.core import wire
+from oracle.core.method import funds, makes_index
 from oracle.core.params import Rules, World
 from oracle.core.types import Beat, FundingRate, IndexValue, MarkPrice, Nanos, Value
 from oracle.errors import JournalError
@@ -26,7 +27,7 @@ from oracle.methods import load, rules_at, shipped
 
 FIRST_KEPT_MAX = 10
 BPS = 10_000.0
-SECTIONS = tuple(name for name in Rules.__struct_fields__ if name not in ("effective_ns", "version"))
+SECTIONS = tuple(name for name in Rules.__struct_fields__ if name not in ("effective_ns", "version", "own"))
 
 
 class Deviation(Struct):
@@ -118,8 +119,12 @@ def stepped(
 
 
 def _under(world: World, method: str, at_ns: Nanos) -> World:
-    """The same instruments and sources, judged by another methodology and its rules of that time."""
-    rules = rules_at(load(method), at_ns)
+    """The same instruments and sources, judged by another methodology and its rules of that time.
+
+    One that makes no index leaves the indices to their own, one that funds nothing the perpetuals.
+    """
+    other = load(method)
+    rules = rules_at(other, at_ns)
 
     def judged(own: str, used: Rules) -> Rules:
         if own == method:
@@ -130,8 +135,12 @@ def _under(world: World, method: str, at_ns: Nanos) -> World:
         world,
         methodology=method,
         methodology_hash="",
-        indices=tuple(replace(i, method=method, rules=judged(i.method, i.rules)) for i in world.indices),
-        perps=tuple(replace(p, method=method, rules=judged(p.method, p.rules)) for p in world.perps),
+        indices=tuple(replace(i, method=method, rules=judged(i.method, i.rules)) for i in world.indices)
+        if makes_index(other)
+        else world.indices,
+        perps=tuple(replace(p, method=method, rules=judged(p.method, p.rules)) for p in world.perps)
+        if funds(other)
+        else world.perps,
     )
 
 

@@ -6,14 +6,14 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import cast
 
-from oracle.core.method import Method
+from oracle.core.method import Described
 from oracle.core.params import Rules, World
 from oracle.core.types import Nanos
 
 
-def load(name: str) -> Method:
+def load(name: str) -> Described:
     """The methodology of that id. Raises ModuleNotFoundError when there is no such file."""
-    return cast(Method, import_module(name if "." in name else f"{__name__}.{name}"))
+    return cast(Described, import_module(name if "." in name else f"{__name__}.{name}"))
 
 
 def shipped() -> list[str]:
@@ -21,13 +21,13 @@ def shipped() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__))
 
 
-def for_world(world: World) -> dict[str, Method]:
+def for_world(world: World) -> dict[str, Described]:
     """Every methodology that a world's instruments name."""
     names = {i.method for i in world.indices} | {p.method for p in world.perps}
     return {name: load(name) for name in sorted(names)}
 
 
-def rules_at(method: Method, at_ns: Nanos) -> Rules:
+def rules_at(method: Described, at_ns: Nanos) -> Rules:
     """The parameter set in force at a time: the newest that is not later; before the first, the first."""
     in_force = [rules for rules in method.SETS if rules.effective_ns <= at_ns]
     return in_force[-1] if in_force else method.SETS[0]

@@ -45,7 +45,7 @@ def test_a_new_source_keeps_what_was_published_and_nothing_inferred(rig: Make, w
         was.last_good_ns,
     )
     assert now.rung.suspended
-    assert (now.units, len(now.members), now.perps_then) == (None, 7, [0.0, 0.0])
+    assert (now.units, len(now.memory.members), now.perps_then) == (None, 7, [0.0, 0.0])
     assert state.perps[0].seq == before.perps[0].seq
     assert state.perps[0].funding == before.perps[0].funding
     assert (state.perps[0].depth, state.perps[0].mark.units) == (None, None)

@@ -140,9 +140,9 @@ def test_an_outlier_is_out_at_once_and_back_after_a_minute_inside(rig: Make) -> 
     assert r.index().price == pytest.approx(6_000_000, rel=2e-5)
     r.prices["v0"] = 60_005.0
     r.run(59)
-    assert [r.engine.state.indices[0].members[0].verdict] == [Verdict.READMITTING]
+    assert [r.engine.state.indices[0].memory.members[0].verdict] == [Verdict.READMITTING]
     r.run(2)
-    assert [r.engine.state.indices[0].members[0].verdict] == [Verdict.USED]
+    assert [r.engine.state.indices[0].memory.members[0].verdict] == [Verdict.USED]
 
 
 def test_a_book_that_stands_while_the_others_move_is_frozen(rig: Make) -> None:
@@ -152,9 +152,9 @@ def test_a_book_that_stands_while_the_others_move_is_frozen(rig: Make) -> None:
     r.quote_all(60_200.0)
     r.prices["v1"] = frozen
     r.run(14)
-    assert r.engine.state.indices[0].members[1].verdict is not Verdict.FROZEN
+    assert r.engine.state.indices[0].memory.members[1].verdict is not Verdict.FROZEN
     r.run(2.5)
-    assert r.engine.state.indices[0].members[1].verdict is Verdict.FROZEN
+    assert r.engine.state.indices[0].memory.members[1].verdict is Verdict.FROZEN
 
 
 def test_conversions_are_never_one(rig: Make) -> None:
@@ -214,7 +214,7 @@ def test_orders_halt_resume_suspend_and_exclude(rig: Make) -> None:
     assert r.index().state is State.WARMING
     r.run(11)
     order(Action.EXCLUDE, "v0")
-    assert r.engine.state.indices[0].members[0].verdict is Verdict.EXCLUDED
+    assert r.engine.state.indices[0].memory.members[0].verdict is Verdict.EXCLUDED
     order(Action.INCLUDE, "v0")
     order(Action.HALT, "*")
     assert r.index().state is State.HALTED
@@ -316,6 +316,11 @@ def test_only_the_platform_is_traded_through_and_tickers_move_nothing(rig: Make)
     assert r.engine.state.perps[0].depth != Depth(stranger, ((1.0, 1.0),), ((2.0, 1.0),), 0, r.at_ns)
     state = decode_state(before)
     state.seq, state.at_ns = r.engine.state.seq, r.engine.state.at_ns
+    assert state.sources[stranger].depth is None
+    state.sources[stranger].depth = r.engine.state.sources[stranger].depth
+    kept = r.engine.state.sources[stranger].depth
+    assert kept is not None
+    assert kept.bids == ((1.0, 1.0),)
     assert encode_state(state) == encode_state(r.engine.state)
 
 

@@ -16,9 +16,12 @@ from oracle.core.funding import (
     Funded,
     FundingState,
     begin,
+    dampened,
     expected,
     fund,
+    interest,
     last_instant,
+    mean,
     restart,
     start_of_interval,
 )
@@ -34,8 +37,14 @@ START = 20_000 * INTERVAL_NS
 END = START + INTERVAL_NS
 
 
+def settled(state: FundingState, until_ns: int, rules: FundingRules) -> Funded:
+    """What HK-1 makes of the samples of an interval."""
+    rated = lambda premium: dampened(premium, interest(rules), rules.inner_clamp, rules.cap)  # noqa: E731
+    return fund(state, until_ns, rules, mean(state), rated)
+
+
 def funded(samples: int, sum_e10: int, rules: FundingRules = RULES, until_ns: int = END) -> Funded:
-    return fund(FundingState(START, END, samples, sum_e10), until_ns, rules)
+    return settled(FundingState(START, END, samples, sum_e10, samples), until_ns, rules)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +102,7 @@ def clamp(value: Fraction, bound: Fraction) -> Fraction:
 def test_the_rate_is_the_formula_in_exact_numbers(samples: int, mean_e10: int, interval_ms: int) -> None:
     rules = structs.replace(RULES, interval_ms=interval_ms, coverage_min=0.0)
     sum_e10 = mean_e10 * samples + samples // 3
-    made = fund(FundingState(START, END, samples, sum_e10), END, rules)
+    made = settled(FundingState(START, END, samples, sum_e10, samples), END, rules)
     mean = Fraction(sum_e10, samples * 10**10)
     interest = Fraction(1, 10_000) * interval_ms / EIGHT_HOURS_MS
     rate = clamp(mean + clamp(interest - mean, Fraction(5, 10_000)), Fraction(375, 100_000))

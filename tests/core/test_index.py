@@ -15,6 +15,7 @@ from oracle.core.index import (
     Candidate,
     Cohort,
     Member,
+    Memory,
     breakdown,
     group_prices,
     judge_anchored,
@@ -51,7 +52,7 @@ def voted(prices: Sequence[float], groups: Sequence[str] = ()) -> Cohort:
 def judged(prices: Sequence[float], groups: Sequence[str] = ()) -> tuple[Cohort, list[Candidate]]:
     """The whole of sections 2 and 3 by an index that remembers nothing."""
     candidates = said(prices, groups)
-    return hk1_index(candidates, [Member() for _ in prices], RULES, T0), candidates
+    return hk1_index(candidates, Memory([Member() for _ in prices]), RULES, T0), candidates
 
 
 @settings(max_examples=300)
@@ -293,7 +294,7 @@ def test_fewer_than_half_cannot_freeze_the_honest_whose_books_stand(n: int, data
     members = [Member() for _ in range(n)]
     for round_ in range(3):
         candidates = said([*honest, *data.draw(st.lists(ANYTHING, min_size=f, max_size=f))])
-        cohort = hk1_index(candidates, members, RULES, T0 + round_ * 20_000 * MS)
+        cohort = hk1_index(candidates, Memory(members), RULES, T0 + round_ * 20_000 * MS)
         assert min(honest) <= cohort.price <= max(honest)
         assert all(c.verdict is Verdict.USED for c in candidates[: n - f])
 

@@ -5,26 +5,48 @@ from __future__ import annotations
 import inspect
 from typing import get_type_hints
 
+import msgspec
 import pytest
 
-from oracle.core.method import Method
+from oracle.core.method import Described, IndexMethod, PerpMethod, funds, makes_index, typed
 from oracle.core.params import Rules
 from oracle.methods import hk1, load, shipped
 
-HK1: Method = hk1  # the type checker holds a module to the protocol
-FUNCTIONS = [name for name, member in vars(Method).items() if inspect.isfunction(member) and not name.startswith("_")]
+HK1_INDEX: IndexMethod = hk1  # the type checker holds a module to the protocol
+HK1_PERP: PerpMethod = hk1
 
 
-def test_a_method_has_four_functions() -> None:
-    assert FUNCTIONS == ["index", "mark", "sample", "fund"]
+def functions(protocol: type) -> list[str]:
+    return [name for name, member in vars(protocol).items() if inspect.isfunction(member) and not name.startswith("_")]
+
+
+def promised(method: Described) -> list[tuple[str, object]]:
+    """The functions of the protocols that a methodology takes on, each with the protocol's own."""
+    taken = [protocol for protocol, yes in ((IndexMethod, makes_index(method)), (PerpMethod, funds(method))) if yes]
+    return [(name, getattr(protocol, name)) for protocol in taken for name in functions(protocol)]
+
+
+def test_a_method_makes_an_index_with_one_function_and_a_perpetual_with_five() -> None:
+    assert functions(IndexMethod) == ["index"]
+    assert functions(PerpMethod) == ["mark", "sample", "accrue", "fund", "rate"]
 
 
 @pytest.mark.parametrize("name", shipped())
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_shipped_method_has_the_protocols_signatures(name: str, function: str) -> None:
-    wanted, given = getattr(Method, function), getattr(load(name), function)
-    assert list(inspect.signature(wanted).parameters)[1:] == list(inspect.signature(given).parameters)
-    assert get_type_hints(wanted) == get_type_hints(given)
+def test_a_shipped_method_has_the_protocols_signatures(name: str) -> None:
+    method = load(name)
+    for function, wanted in promised(method):
+        given = getattr(method, function)
+        assert list(inspect.signature(wanted).parameters)[1:] == list(inspect.signature(given).parameters), function
+        assert get_type_hints(wanted) == get_type_hints(given), function
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_own_parameters_survive_being_written_down(name: str) -> None:
+    method = load(name)
+    for rules in method.SETS:
+        assert isinstance(rules.own, method.OWN or type(None))
+        read = msgspec.json.decode(msgspec.json.encode(rules), type=Rules)
+        assert typed(read, method) == rules
 
 
 @pytest.mark.parametrize("name", shipped())

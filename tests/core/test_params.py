@@ -27,7 +27,7 @@ def leaves(record: Any, prefix: str = "") -> list[str]:
         value = getattr(record, name)
         if isinstance(value, msgspec.Struct):
             found += leaves(value, f"{prefix}{name}.")
-        elif name not in ("effective_ns", "version"):
+        elif name not in ("effective_ns", "version", "own"):
             found.append(prefix + name)
     return found
 
@@ -97,5 +97,5 @@ def test_parameters_are_never_edited() -> None:
 
 
 def test_the_roles_and_contracts_have_their_written_names() -> None:
-    assert [str(role) for role in Role] == ["spot", "perp", "engine"]
+    assert [str(role) for role in Role] == ["spot", "perp", "engine", "reference"]
     assert [str(contract) for contract in Contract] == ["linear", "inverse"]

@@ -59,7 +59,7 @@ def test_a_fall_that_five_of_eight_report_four_seconds_late(rig: Make) -> None:
     assert r.index().state is State.DEGRADED
     assert {Reason.COHORT_SPLIT, Reason.FEW_GROUPS} <= set(r.index().reasons)
     assert not r.index().liquidation_ok
-    verdicts = [member.verdict for member in r.engine.state.indices[0].members]
+    verdicts = [member.verdict for member in r.engine.state.indices[0].memory.members]
     assert verdicts == [Verdict.USED] * 3 + [Verdict.STALE] * 5
 
 

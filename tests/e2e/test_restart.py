@@ -149,7 +149,7 @@ async def test_a_newer_journal_is_not_guessed_at(tmp_path: Path) -> None:
         settings = rig.settings(tmp_path, SETTINGS, venues.urls)
         venues.price = 60_000.0
         segment = await normal(settings) / "journal-000001.jsonl"
-        newer = segment.read_bytes().replace(b'["head",1,', b'["head",2,', 1)
+        newer = segment.read_bytes().replace(b'["head",2,', b'["head",3,', 1)
         segment.write_bytes(newer)
         with pytest.raises(JournalSchemaError, match="written by a newer version"):
             await normal(settings)

@@ -69,7 +69,7 @@ def test_a_piece_behind_a_damaged_memory_is_only_chained(scribe: MakeScribe, mem
 
 def test_a_newer_head_is_seen_from_the_middle_too(scribe: MakeScribe, memory_path: Path) -> None:
     path = half_a_minute(scribe, memory_path)
-    data = path.read_bytes().replace(b'["head",1,', b'["head",3,')
+    data = path.read_bytes().replace(b'["head",2,', b'["head",3,')
     path.write_bytes(data)
     with pytest.raises(JournalSchemaError):
         audit(piece_of(path, data.find(b'["state"') - chain.JSON_AT), TallyEngine)

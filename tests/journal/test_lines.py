@@ -30,7 +30,7 @@ def head(**fields: object) -> HeadLine:
 
 def test_a_head_reads_back() -> None:
     json = encode(head())
-    assert json.startswith(b'["head",1,3,2,"1.0",5,"aa","bb",{"methodology":"hk1",')
+    assert json.startswith(b'["head",2,3,2,"1.0",5,"aa","bb",{"methodology":"hk1",')
     assert json.endswith(b',[1,2],{"bytes":3,"offset":4,"sha256":"cc"}]')
     read = decode(json)
     assert isinstance(read, HeadLine)
@@ -65,8 +65,8 @@ def test_states_and_seals_read_back() -> None:
 
 
 def test_a_newer_schema_is_refused_before_anything_else_is_read() -> None:
-    with pytest.raises(JournalSchemaError, match=r"j @0: written by a newer version \(schema 2"):
-        decode(b'["head",2,"nobody knows what stands here"]', "j", 0)
+    with pytest.raises(JournalSchemaError, match=r"j @0: written by a newer version \(schema 3"):
+        decode(b'["head",3,"nobody knows what stands here"]', "j", 0)
 
 
 @pytest.mark.parametrize(

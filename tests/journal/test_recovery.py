@@ -225,7 +225,7 @@ def test_what_cannot_be_replayed_is_an_error(scribe: MakeScribe, memory_path: Pa
 
 def test_a_newer_schema_is_refused_and_nothing_is_changed(scribe: MakeScribe, memory_path: Path) -> None:
     path = small_journal(scribe, memory_path)
-    newer = path.read_bytes().replace(b'["head",1,', b'["head",2,')
+    newer = path.read_bytes().replace(b'["head",2,', b'["head",3,')
     path.write_bytes(newer)
     with pytest.raises(JournalSchemaError, match="newer version"):
         recover(memory_path, TallyEngine)

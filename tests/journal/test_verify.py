@@ -218,10 +218,10 @@ def test_what_cannot_be_read(scribe: MakeScribe, memory_path: Path) -> None:
 
 def test_a_newer_schema_is_not_guessed_at(scribe: MakeScribe, memory_path: Path) -> None:
     path = small_journal(scribe, memory_path)
-    forge_second(path, schema=2)
+    forge_second(path, schema=3)
     report = verify(path, TallyEngine)
     assert report.exit_code == 2
-    assert "newer version (schema 2" in report.findings[0].text
+    assert "newer version (schema 3" in report.findings[0].text
 
 
 def test_a_head_that_is_no_record_leaves_the_rest_to_the_chain(scribe: MakeScribe, memory_path: Path) -> None:

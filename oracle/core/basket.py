@@ -1,0 +1,129 @@
+"""What the indices of venues are made of: a basket of constituents, each with one price and one weight.
+
+A methodology chooses which price a constituent states (`mid_of`, `last_of`, `middle_of`), gives it a weight, judges it
+against the median of the others, and names the average. The vote's trustworthiness (groups, confidence, gap,
+breakdown) is that of HK-1 for every methodology, so that the ladder can judge any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from oracle.core.index import Candidate, Cohort, breakdown, confidence, gap, group_prices
+from oracle.core.maths import median, median3
+from oracle.core.params import IndexRules
+from oracle.core.sources import SourceState
+from oracle.core.types import Verdict
+
+
+class Part(Struct, gc=False):
+    """A constituent at a beat: who it is, the price it states in the index's currency, and its weight."""
+
+    who: Candidate
+    price: float
+    weight: float
+
+
+def known(c: Candidate) -> SourceState:
+    """What is known of a candidate that has been looked at."""
+    assert c.known is not None, c
+    return c.known
+
+
+def mid_of(c: Candidate) -> float:
+    """The middle of best bid and ask, converted."""
+    return (c.bid + c.ask) / 2.0 * c.rate
+
+
+def last_of(c: Candidate) -> float:
+    """The last trade, converted; the mid while none is known."""
+    last = known(c).last
+    return last * c.rate if last > 0.0 else mid_of(c)
+
+
+def middle_of(c: Candidate) -> float:
+    """The median of last trade, best bid and best ask, converted; the mid while no trade is known."""
+    last = known(c).last
+    return median3(c.bid, c.ask, last) * c.rate if last > 0.0 else mid_of(c)
+
+
+def parts(
+    candidates: Sequence[Candidate],
+    weights: Mapping[str, float],
+    price_of: Callable[[Candidate], float] = mid_of,
+    otherwise: float = 0.0,
+) -> list[Part]:
+    """The constituents that state a fresh price, in configured order.
+
+    A venue's weight is its entry in `weights`, or else `otherwise`; with 0.0 it is set aside as UNWEIGHTED. A venue
+    with several sources shares its weight among those that are fresh. Everyone else is marked USED, for now.
+    """
+    fresh = [c for c in candidates if c.verdict is None or c.verdict is Verdict.CLOSED]
+    shares: dict[str, int] = {}
+    for c in fresh:
+        shares[c.venue] = shares.get(c.venue, 0) + 1
+    found = []
+    for c in fresh:
+        weight = weights.get(c.venue, otherwise)
+        if weight <= 0.0:
+            c.verdict = Verdict.UNWEIGHTED
+            continue
+        c.verdict = c.verdict or Verdict.USED
+        found.append(Part(c, price_of(c), weight / shares[c.venue]))
+    return found
+
+
+def pairs(found: Sequence[Part]) -> list[tuple[float, float]]:
+    """(price, weight) of each constituent."""
+    return [(part.price, part.weight) for part in found]
+
+
+def centre(found: Sequence[Part]) -> float:
+    """The plain median of the constituents' prices."""
+    return median([part.price for part in found])
+
+
+def cap(found: Sequence[Part], around: float, band: float) -> None:
+    """Hold every price within `band` (a share) of `around`; whoever is held is marked CAPPED. Changes the parts."""
+    low, high = around * (1.0 - band), around * (1.0 + band)
+    for part in found:
+        held = min(max(part.price, low), high)
+        if held != part.price:
+            part.price, part.who.verdict = held, Verdict.CAPPED
+
+
+def drop(found: Sequence[Part], around: float, band: float) -> list[Part]:
+    """Those within `band` (a share) of `around`, the bound included; the others are marked OUTLIER."""
+    kept = []
+    for part in found:
+        if abs(part.price / around - 1.0) > band:
+            part.who.verdict = Verdict.OUTLIER
+        else:
+            kept.append(part)
+    return kept
+
+
+def cohort(found: Sequence[Part], price: float, rules: IndexRules) -> Cohort:
+    """The outcome of a vote whose price is `price`: how far the constituents' groups back it, by HK-1's measures.
+
+    From here on a candidate's price is what it was averaged with.
+    """
+    if not found:
+        return Cohort()
+    for part in found:
+        part.who.price = part.price
+    ordered = group_prices([part.who for part in found])
+    stated = [part.price for part in found]
+    return Cohort(
+        price,
+        ordered,
+        len(ordered),
+        max(part.who.age_ns for part in found),
+        confidence(price, ordered),
+        gap(ordered) / price,
+        breakdown(ordered, rules.breakdown_bps),
+        low=min(stated),
+        high=max(stated),
+    )
