@@ -126,4 +126,5 @@ def cohort(found: Sequence[Part], price: float, rules: IndexRules) -> Cohort:
         breakdown(ordered, rules.breakdown_bps),
         low=min(stated),
         high=max(stated),
+        closed=all(part.who.verdict is Verdict.CLOSED for part in found),
     )

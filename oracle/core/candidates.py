@@ -7,10 +7,10 @@ another asset altogether (S9).
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from oracle.core.index import Candidate, group_prices
+from oracle.core.index import Backing, Candidate, group_prices
 from oracle.core.maths import median_sorted
 from oracle.core.method import IndexMethod
 from oracle.core.params import IndexInstrument, Role, World
@@ -24,11 +24,12 @@ _UNKNOWN = Examined(0.0, 0, None, False, 0, -1)
 
 
 class Conversion(NamedTuple):
-    """Our own published index for a quote currency: its value (None: there is none), its state and when it was made."""
+    """Another index of ours as it stands: its value (None: there is none), its state, when it was made, its backing."""
 
     value: float | None
     state: State
     priced_ns: Nanos
+    backing: Backing = Backing()
 
 
 class Facts(NamedTuple):
@@ -40,6 +41,7 @@ class Facts(NamedTuple):
     conversions: dict[str, Conversion]
     watches: Watches
     heard: Set[int] | None = None
+    legs: Sequence[Conversion] = ()
 
 
 class Plan:
@@ -93,6 +95,21 @@ def candidates(plan: Plan, facts: Facts, rates: dict[str, float], value: float) 
         if place < len(found) and not _listed(from_ns, to_ns, at_ns):
             found[place].price, found[place].verdict = 0.0, Verdict.NOT_LISTED
     _quarantine(plan, found, value)
+    return found
+
+
+def legs(plan: Plan, facts: Facts) -> list[Candidate]:
+    """The indices that this one is made of, as candidates: each to its power, without a price while it is unusable.
+
+    The age of a leg is the time since it was calculated: legs of one beat have none.
+    """
+    found = []
+    for place, (leg, now) in enumerate(zip(plan.instrument.legs, facts.legs, strict=True)):
+        usable = now.state in USABLE and now.value is not None and now.value > 0.0
+        value = (1.0 / now.value if leg.inverse else now.value) if usable and now.value is not None else 0.0
+        against = (Verdict.CLOSED if now.backing.closed else None) if usable else Verdict.NO_PRICE
+        age_ns = facts.at_ns - now.priced_ns
+        found.append(Candidate(place, leg.index, value, age_ns, against, True, 0.0, 0.0, leg.index, leg=now.backing))
     return found
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from oracle.core import step_index, step_perp
 from oracle.core.candidates import Conversion, Facts, Plan
 from oracle.core.method import Described, IndexMethod, PerpMethod, funds, makes_index, typed
-from oracle.core.params import Rules, World
+from oracle.core.params import IndexInstrument, Rules, World
 from oracle.core.sources import (
     SourceState,
     apply_book,
@@ -118,7 +118,7 @@ class Engine:
             for source in (*instrument.sources, *instrument.perp_sources):
                 self._voters[source].append(place)
         self._dependents = [
-            [p for p, other in enumerate(world.indices) if i.id in other.conversions.values()] for i in world.indices
+            [p for p, other in enumerate(world.indices) if i.id in _needs(other)] for i in world.indices
         ]
 
     def step(self, beat: Beat) -> Tick:
@@ -151,13 +151,15 @@ class Engine:
         state, plan = self.state, self._plans[place]
         targets = self.world.indices[place].conversions
         conversions = {quote: self._convert(targets[quote]) for quote in plan.conversions}
-        facts = Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches, heard)
+        legs = [self._convert(leg.index) for leg in self.world.indices[place].legs]
+        facts = Facts(state.at_ns, state.clock_offset_ns, state.sources, conversions, state.watches, heard, legs)
         return step_index.step(plan, state.indices[place], facts, second)
 
     def _convert(self, target: str) -> Conversion:
         place = self._place[target]
         index = self.state.indices[place]
-        return Conversion(step_index.published(index, self.world.indices[place]), index.rung.state, index.priced_ns)
+        value = step_index.published(index, self.world.indices[place])
+        return Conversion(value, index.rung.state, index.priced_ns, index.backing)
 
     def _step_perp(self, place: int, perp: int, second: bool) -> list[Value]:
         return step_perp.step(
@@ -235,6 +237,11 @@ class Engine:
         for perp in self.state.perps:
             step_perp.start(perp)
         self.state.watches.held.clear()
+
+
+def _needs(instrument: IndexInstrument) -> set[str]:
+    """The indices that this one is computed from."""
+    return {*instrument.conversions.values(), *(leg.index for leg in instrument.legs)}
 
 
 def _typed(world: World, methods: Mapping[str, Described]) -> World:

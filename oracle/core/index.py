@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from oracle.core.maths import clamp, mad_band, median, median_sorted, middle_without, quartile
 from oracle.core.params import IndexRules, SourceRules
 from oracle.core.sources import SourceState
-from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
+from oracle.core.types import NANOS_PER_MS, Nanos, Reason, Verdict
 from oracle.core.windows import Notes
 
 BPS = 10_000.0
@@ -39,9 +39,22 @@ class Memory(Struct, array_like=True):
     notes: Notes = field(default_factory=Notes)
 
 
+class Backing(Struct, array_like=True, frozen=True):
+    """How well a published index is backed: by how many groups, how many must collude to move it, how far they differ.
+
+    `closed`: no market behind it is open, and its last rate stands.
+    """
+
+    n_groups: int = 0
+    breakdown_groups: int = 0
+    confidence: float = 0.0
+    closed: bool = False
+
+
 class Candidate(Struct, gc=False):
     """One source as the index meets it: its converted price (0.0: none), and what is already against it.
 
+    `leg` is the backing of a candidate that is another index of ours, raised to its power; it has no source.
     `bid` and `ask` are in the source's own currency, like everything in `known`, what is known of the source; times
     `rate` they are in the index's (0.0: nothing converts them).
     """
@@ -57,12 +70,14 @@ class Candidate(Struct, gc=False):
     venue: str = ""
     rate: float = 1.0
     known: SourceState | None = None
+    leg: Backing | None = None
 
 
 class Cohort(Struct, gc=False):
     """The outcome of a beat's vote. `price` 0.0 and `groups` empty: nobody voted.
 
     `low` and `high` are the prices between which an honest computation must lie: the lowest and the highest that voted.
+    `closed`: no market that voted is open. `reasons` are published with the value.
     """
 
     price: float = 0.0
@@ -75,6 +90,8 @@ class Cohort(Struct, gc=False):
     cohort_split: bool = False
     low: float = 0.0
     high: float = 0.0
+    closed: bool = False
+    reasons: list[Reason] = field(default_factory=list)
 
     @property
     def spread(self) -> float:

@@ -59,7 +59,7 @@ class SourceRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class IndexRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How prices become an index (HK-1 section 3)."""
 
-    groups_configured_min: Annotated[int, num("I1", "independent groups an instrument must be configured with", 3, 100)]
+    groups_configured_min: Annotated[int, num("I1", "independent groups an instrument must be configured with", 1, 100)]
     outlier_mad_factor: Annotated[float, num("I3", "width of the band in robust standard deviations", 1, 20, "ratio")]
     outlier_bps_min: Annotated[float, bps("I3", "the band is never narrower", 1, 5_000)]
     outlier_bps_max: Annotated[float, bps("I3", "the band is never wider", 1, 10_000)]
@@ -78,8 +78,8 @@ class IndexRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LadderRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The thresholds and dwell times of the states (HK-1 section 4)."""
 
-    groups_normal_min: Annotated[int, num("NORMAL", "anchored groups", 2, 100)]
-    groups_degraded_min: Annotated[int, num("DEGRADED", "groups", 2, 100)]
+    groups_normal_min: Annotated[int, num("NORMAL", "anchored groups", 1, 100)]
+    groups_degraded_min: Annotated[int, num("DEGRADED", "groups", 1, 100)]
     confidence_normal_bps_max: Annotated[float, bps("NORMAL", "confidence", 1, 1_000)]
     confidence_degraded_bps_max: Annotated[float, bps("DEGRADED", "confidence", 1, 5_000)]
     confidence_liquidation_bps_max: Annotated[
@@ -204,8 +204,18 @@ class Source(Struct, frozen=True, kw_only=True):
     calendar: str = ""
 
 
+class Leg(Struct, frozen=True):
+    """An index of ours that another is made of: it multiplies, or with `inverse` divides."""
+
+    index: str
+    inverse: bool = False
+
+
 class IndexInstrument(Struct, frozen=True, kw_only=True):
-    """An index that is published: its voting sources, in configured order, and the conversions they need."""
+    """An index that is published: its voting sources, in configured order, and the conversions they need.
+
+    One that has `legs` is made of other indices and has no sources: a ratio, or a cross of currencies.
+    """
 
     id: str
     base: str
@@ -217,6 +227,7 @@ class IndexInstrument(Struct, frozen=True, kw_only=True):
     conversions: dict[str, str]
     method: str
     rules: Rules
+    legs: tuple[Leg, ...] = ()
 
 
 class Contract(StrEnum):
@@ -259,6 +270,10 @@ class ParameterDoc(NamedTuple):
     minimum: float
     maximum: float
     text: str
+
+    def span(self) -> str:
+        """The range in words; a dash for what is no number."""
+        return "–" if self.minimum == -inf else f"{self.minimum:g} to {self.maximum:g}"
 
 
 # What the engine reads of an instrument's rules, whichever methodology it has: freshness, the ladder, surveillance, the

@@ -87,6 +87,7 @@ class Conditions(Struct):
     price: float
     last_good: float
     invariant_broke: bool
+    closed: bool = False
 
 
 class Called(Struct):
@@ -148,6 +149,8 @@ def _degrade(called: Called, now: Conditions, rules: LadderRules, offset_ms: flo
         found.append(Reason.COHORT_SPLIT)
     if not now.conversions_normal:
         found.append(Reason.CONVERSION)
+    if now.closed:
+        found.append(Reason.MARKET_CLOSED)
     if offset_ms > rules.clock_normal_ms_max:
         found.append(Reason.CLOCK_OFFSET)
     if found:

@@ -11,8 +11,8 @@ from math import isfinite
 
 from msgspec import Struct, field
 
-from oracle.core.candidates import Facts, Plan, candidates, perp_prices, rates_of
-from oracle.core.index import BPS, Candidate, Cohort, Member, Memory
+from oracle.core.candidates import Facts, Plan, candidates, legs, perp_prices, rates_of
+from oracle.core.index import BPS, Backing, Candidate, Cohort, Member, Memory
 from oracle.core.maths import bps_e2, clamp, median, quantise, unscaled
 from oracle.core.params import IndexInstrument, Rules
 from oracle.core.status import FALLBACKS, USABLE, Called, Conditions, Rung, advance, call, enter, reasons
@@ -59,6 +59,7 @@ class IndexState(Struct, array_like=True):
     reasons: list[Reason] = field(default_factory=list)
     input_ns: Nanos = 0
     good_input_ns: Nanos = 0
+    backing: Backing = Backing()
 
 
 CARRIED = (State.PERP_IMPLIED, State.LAST_GOOD)  # rungs whose value no source says now
@@ -66,7 +67,8 @@ CARRIED = (State.PERP_IMPLIED, State.LAST_GOOD)  # rungs whose value no source s
 
 def new_index(instrument: IndexInstrument) -> IndexState:
     """An index that has published nothing."""
-    return IndexState(Memory([Member() for _ in instrument.sources]), perps_then=[0.0] * len(instrument.perp_sources))
+    members = [Member() for _ in instrument.legs or instrument.sources]
+    return IndexState(Memory(members), perps_then=[0.0] * len(instrument.perp_sources))
 
 
 def start(index: IndexState) -> None:
@@ -104,12 +106,13 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     """The values of an index at a beat, and what each of its sources counted for. `second`: a new one began."""
     at_ns, rules = facts.at_ns, plan.instrument.rules
     rates = rates_of(plan, facts)
-    found_sources = candidates(plan, facts, rates, index.value)
+    found_sources = legs(plan, facts) if plan.instrument.legs else candidates(plan, facts, rates, index.value)
     cohort = plan.method.index(found_sources, index.memory, rules, at_ns)
     perps = perp_prices(plan, rates, at_ns)
     called, before = _called(plan, index, facts, cohort, perps), index.rung.shown()
     advance(index.rung, called, at_ns, rules.ladder)
-    found = reasons(index.rung, called)
+    found = [*reasons(index.rung, called), *cohort.reasons]
+    index.backing = Backing(len(cohort.groups), cohort.breakdown_groups, cohort.confidence, cohort.closed)
     value = _price(plan, index, cohort, perps, found, at_ns)
     index.limited_since_ns = (index.limited_since_ns or at_ns) if Reason.RATE_LIMITED in found else 0
     _publishable(plan, index, cohort, perps, value, at_ns)
@@ -138,12 +141,14 @@ def _called(plan: Plan, index: IndexState, facts: Facts, cohort: Cohort, perps: 
         cohort.confidence,
         cohort.spread,
         cohort.cohort_split,
-        not [quote for quote in plan.conversions if facts.conversions[quote].state is not State.NORMAL],
+        not [quote for quote in plan.conversions if facts.conversions[quote].state is not State.NORMAL]
+        and not [leg for leg in facts.legs if leg.state is not State.NORMAL],
         facts.clock_offset_ns,
         len(fresh),
         cohort.price,
         index.last_good_value,
         not (contained and visible),
+        cohort.closed,
     )
     return call(index.rung, now, ladder)
 

@@ -24,22 +24,22 @@ def test_there_is_an_example_for_each_key_parameter() -> None:
     assert len(EXAMPLES) >= 5
 
 
-@pytest.mark.parametrize(("name", "made"), [("parameters", parameter_table), ("ladder", ladder_table)])
+@pytest.mark.parametrize(("name", "made"), [("parameters 1.0.0", parameter_table), ("ladder", ladder_table)])
 def test_tables_are_made_from_the_code(name: str, made) -> None:  # type: ignore[no-untyped-def]
     printed = TEXT.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
     assert printed == made(hk1.SETS[0]), f"run: python -m oracle methods --write {DOCUMENT.name}"
 
 
 def test_every_parameter_the_prose_names_exists() -> None:
-    table = TEXT.split("<!-- parameters -->")[1]
+    table = TEXT.split("<!-- parameters 1.0.0 -->")[1]
     names = set(re.findall(r"`[a-z]+\.([a-z_0-9]+)`", table))
-    named = set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)`", TEXT.split("<!-- parameters -->")[0]))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)`", TEXT.split("<!-- parameters 1.0.0 -->")[0]))
     published = {"n_groups", "breakdown_groups", "confidence_bps", "gap_bps", "carried_forward"}
     assert named - published <= names
 
 
 def test_the_method_is_found_by_its_id() -> None:
     assert load("hk1").ID == "hk1"
-    assert shipped() == ["hk1"]
+    assert "hk1" in shipped()
     assert rules_at(load("hk1"), 10**18) is hk1.SETS[-1]
     assert rules_at(load("hk1"), -1) is hk1.SETS[0]
