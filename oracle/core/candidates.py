@@ -145,6 +145,8 @@ def _examine(plan: Plan, facts: Facts) -> None:
             if place < len(plan.candidates):
                 c = plan.candidates[place]
                 c.price, c.traded, c.bid, c.ask, c.known = seen.price, seen.traded, memory.bid, memory.ask, memory
+                if reference is not None:
+                    c.bid = c.ask = seen.price  # a stated rate is both of its sides
 
 
 def _rate(conversion: Conversion, age_ms_max: int, at_ns: Nanos) -> float:

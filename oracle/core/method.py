@@ -29,10 +29,25 @@ class Described(Protocol):
     what the engine itself reads for every instrument stands in `core.params.ENGINE_READS`.
     """
 
-    ID: str
-    SETS: tuple[Rules, ...]
-    OWN: type[Struct] | None
-    READS: tuple[str, ...]
+    @property
+    def ID(self) -> str:
+        """Its name: that of its file and of its document."""
+        ...
+
+    @property
+    def SETS(self) -> tuple[Rules, ...]:
+        """Its dated parameter sets, oldest first."""
+        ...
+
+    @property
+    def OWN(self) -> type[Struct] | None:
+        """The type of its own parameters; None: it has none."""
+        ...
+
+    @property
+    def READS(self) -> tuple[str, ...]:
+        """The shared parameters its rules read."""
+        ...
 
 
 class IndexMethod(Described, Protocol):

@@ -169,7 +169,7 @@ def examine_reference(state: SourceState, source: Source, at_ns: Nanos) -> Exami
     stale = open_ns(source.calendar, since_ns, at_ns) > source.age_ms_max * NANOS_PER_MS
     closed = not is_open(source.calendar, at_ns)
     found = Verdict.STALE if stale else Verdict.CLOSED if closed else None
-    return Examined(0.0 if stale else state.last, at_ns - since_ns, found, False, since_ns, at_ns)
+    return Examined(0.0 if stale else state.last, at_ns - since_ns, found, True, since_ns, at_ns)
 
 
 def _against_book(state: SourceState, within: Bounds) -> Verdict | None:

@@ -254,7 +254,7 @@ def _watch(plan: Plan, index: IndexState, facts: Facts, candidates: list[Candida
     found = facts.watches.see(
         AlertKind.CLAMP_BINDING, name, since_ns > 0, rules.ladder.guard_alert_ms, at_ns, bound_ms, "ms"
     )
-    if index.units is not None:
+    if index.units is not None and not plan.instrument.legs:
         found += watch_sources(facts.watches, plan.names, candidates, index.value, rules.surveillance, name, at_ns)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import get_type_hints
 
 import msgspec
@@ -20,7 +21,7 @@ def functions(protocol: type) -> list[str]:
     return [name for name, member in vars(protocol).items() if inspect.isfunction(member) and not name.startswith("_")]
 
 
-def promised(method: Described) -> list[tuple[str, object]]:
+def promised(method: Described) -> list[tuple[str, Callable[..., object]]]:
     """The functions of the protocols that a methodology takes on, each with the protocol's own."""
     taken = [protocol for protocol, yes in ((IndexMethod, makes_index(method)), (PerpMethod, funds(method))) if yes]
     return [(name, getattr(protocol, name)) for protocol in taken for name in functions(protocol)]

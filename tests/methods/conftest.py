@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
 from oracle.core.frame import SOURCE_2026_11
 from oracle.core.index import Candidate, Member, Memory
+from oracle.core.params import Rules
 from oracle.core.sources import SourceState, new_source
+
+ROOT = str(Path(__file__).resolve().parents[2])
+if ROOT not in sys.path:
+    sys.path.append(ROOT)
+
+from tests.core.rig import Rig, make_world  # noqa: E402 - the path stands above
 
 Basket = Callable[..., tuple[list[Candidate], Memory]]
 
@@ -39,5 +48,19 @@ def basket() -> Basket:
             known = source(mid - half, mid + half, lasts.get(venue, 0.0))
             candidates.append(candidate(place, venue, known))
         return candidates, Memory([Member() for _ in candidates])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rig() -> Callable[[str, Rules], Rig]:
+    """Makes a warm rig whose index, mark and funding are those of a methodology, as far as it makes them."""
+
+    def make(method: str, rules: Rules) -> Rig:
+        made = Rig(make_world(rules=rules, method=method))
+        made.quote_all(60_000.0)
+        made.engine_price = 60_025.0
+        made.run(25)
+        return made
 
     return make

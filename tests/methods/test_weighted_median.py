@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from oracle.core.index import Cohort
-from oracle.core.types import Verdict
+from oracle.core.types import State, Verdict
 from oracle.methods.weighted_median import SETS, Own, index
 
 AT = 10**18
@@ -19,9 +19,9 @@ def rules(**own: object):  # type: ignore[no-untyped-def]
 
 
 def test_half_of_the_weight_decides(basket) -> None:  # type: ignore[no-untyped-def]
-    prices = {"a": 100.0, "b": 101.0, "c": 102.0}
-    assert index(*basket(prices), rules(weights={"a": 5.0}), AT).price == 100.0
-    assert index(*basket(prices), rules(), AT).price == 101.0
+    for weights, price in (({"a": 5.0}, 100.0), ({}, 101.0), ({"c": 3.0}, 102.0)):
+        candidates, memory = basket({"a": 100.0, "b": 101.0, "c": 102.0})
+        assert index(candidates, memory, rules(weights=weights), AT).price == price
 
 
 @pytest.mark.parametrize(("tie", "price"), [("lower", 100.0), ("mean", 100.5)])
@@ -47,3 +47,9 @@ def test_order_means_nothing_and_the_price_is_somebodys(basket, prices, random) 
     price = index(first, memory, rules(weights=weights), AT).price
     assert price == index(again, memory, rules(weights=weights), AT).price
     assert price in [c.price for c in first]
+
+
+def test_it_can_be_selected(rig) -> None:  # type: ignore[no-untyped-def]
+    running = rig("weighted_median", SETS[0])
+    assert running.index().state is State.NORMAL
+    assert running.index().price == 5_999_880  # the lower of the two beside the gap

@@ -1,0 +1,70 @@
+"""Baskets: who is in them, at which price, with which weight, and what is said of their agreement."""
+
+from __future__ import annotations
+
+import pytest
+
+from oracle.core import basket
+from oracle.core.frame import INDEX_2026_11, SOURCE_2026_11
+from oracle.core.index import Candidate, Cohort
+from oracle.core.sources import new_source
+from oracle.core.types import Verdict
+
+
+def candidate(venue: str, bid: float, ask: float, last: float = 0.0, rate: float = 1.0) -> Candidate:
+    known = new_source(SOURCE_2026_11)
+    known.bid, known.ask, known.last = bid, ask, last
+    return Candidate(0, venue, (bid + ask) / 2 * rate, 7, None, True, bid, ask, venue, rate, known)
+
+
+def test_the_price_a_constituent_states_is_the_methodologys_choice() -> None:
+    c = candidate("a", 99.0, 101.0, 105.0, rate=2.0)
+    assert (basket.mid_of(c), basket.last_of(c), basket.middle_of(c)) == (200.0, 210.0, 202.0)
+    silent = candidate("a", 99.0, 101.0)
+    assert basket.last_of(silent) == basket.middle_of(silent) == 100.0
+    assert basket.known(c) is c.known
+
+
+def test_a_venue_shares_its_weight_among_its_fresh_sources() -> None:
+    voters = [candidate("a", 99, 101), candidate("a", 98, 102), candidate("b", 99, 101), candidate("c", 99, 101)]
+    late = candidate("a", 99, 101)
+    late.verdict = Verdict.STALE
+    shut = candidate("d", 99, 101)
+    shut.verdict = Verdict.CLOSED
+    found = basket.parts([*voters, late, shut], {"a": 3.0, "b": 2.0, "d": 1.0})
+    assert [part.weight for part in found] == [1.5, 1.5, 2.0, 1.0]
+    assert [c.verdict for c in (*voters, late, shut)] == [
+        Verdict.USED, Verdict.USED, Verdict.USED, Verdict.UNWEIGHTED, Verdict.STALE, Verdict.CLOSED,
+    ]  # fmt: skip
+
+
+def test_who_is_far_is_held_or_dropped() -> None:
+    voters = [candidate("a", 99, 101), candidate("b", 119, 121), candidate("c", 79, 81)]
+    found = basket.parts(voters, {}, otherwise=1.0)
+    around = basket.centre(found)
+    assert around == 100.0
+    assert [part.price for part in basket.drop(found, around, 0.05)] == [100.0]
+    assert [c.verdict for c in voters] == [Verdict.USED, Verdict.OUTLIER, Verdict.OUTLIER]
+    basket.cap(found, around, 0.05)
+    assert [part.price for part in found] == [100.0, 105.0, 95.0]
+    assert [c.verdict for c in voters] == [Verdict.USED, Verdict.CAPPED, Verdict.CAPPED]
+
+
+def test_the_outcome_is_judged_by_the_groups_that_were_averaged() -> None:
+    voters = [candidate("a", 99, 101), candidate("b", 100, 102)]
+    found = basket.parts(voters, {}, otherwise=1.0)
+    found[1].price = 100.5
+    made = basket.cohort(found, 100.25, INDEX_2026_11)
+    assert (made.price, made.groups, made.n_anchored, made.oldest_ns) == (100.25, [100.0, 100.5], 2, 7)
+    assert (made.low, made.high, made.closed) == (100.0, 100.5, False)
+    assert made.confidence == pytest.approx(0.125 / 100.25)
+    assert voters[1].price == 100.5, "from here on it is quoted at what it counted for"
+    assert basket.cohort([], 0.0, INDEX_2026_11) == Cohort()
+
+
+def test_a_basket_of_closed_markets_is_closed() -> None:
+    shut = candidate("a", 99, 101)
+    shut.verdict = Verdict.CLOSED
+    found = basket.parts([shut], {}, otherwise=1.0)
+    assert basket.cohort(found, 100.0, INDEX_2026_11).closed
+    assert basket.pairs(found) == [(100.0, 1.0)]

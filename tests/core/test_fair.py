@@ -1,0 +1,71 @@
+"""Venues' marks: legs, averages on a grid, medians, and what is said when a leg is missing."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from oracle.core import fair
+from oracle.core.frame import rules
+from oracle.core.mark import MarkInputs, MarkState
+from oracle.core.params import Contract, PerpInstrument
+from oracle.core.types import Reason
+
+MS = 1_000_000
+PERP = PerpInstrument(
+    id="X", index="I", engine_source=0, contract=Contract.LINEAR, contract_size=1.0, price_decimals=2, tick_units=1,
+    method="hk1", rules=rules(0, "1"),
+)  # fmt: skip
+NOW = MarkInputs(1_000 * MS, 60_000.0, True, 0, 60_009.0, 60_011.0, 60_020.0, 0.0001, 0.5)
+
+
+def at(ms: int, **changed: object) -> MarkInputs:
+    return structs.replace(NOW, at_ns=ms * MS, **changed)
+
+
+def test_the_funding_leg_is_the_published_example() -> None:
+    assert fair.funding_leg(60_000.0, 0.00015, 155 / 480) == pytest.approx(60_002.90625)
+
+
+@pytest.mark.parametrize(("bid", "ask", "good"), [(1.0, 2.0, True), (0.0, 2.0, False), (2.0, 2.0, False)])
+def test_a_book_has_two_sides(bid: float, ask: float, good: bool) -> None:
+    assert fair.two_sided(structs.replace(NOW, bid=bid, ask=ask)) is good
+
+
+@pytest.mark.parametrize(("age", "alive"), [(None, False), (3_000 * MS, True), (3_001 * MS, False)])
+def test_a_silent_platform_has_no_book(age: int | None, alive: bool) -> None:
+    assert fair.live(structs.replace(NOW, feed_age_ns=age), PERP) is alive
+
+
+def test_the_average_takes_one_point_a_grid_interval_and_forgets_the_oldest() -> None:
+    memory = MarkState()
+    assert fair.basis_average(memory, at(1_000), PERP, 1_000, 3_000) == 10.0
+    assert fair.basis_average(memory, at(1_400, bid=60_099.0, ask=60_101.0), PERP, 1_000, 3_000) == 10.0
+    for second, mid in ((2, 60_020.0), (3, 60_030.0), (4, 60_040.0)):
+        found = fair.basis_average(memory, at(second * 1_000, bid=mid - 1, ask=mid + 1), PERP, 1_000, 3_000)
+    assert found == 30.0
+
+
+@pytest.mark.parametrize("unfit", [{"index_usable": False}, {"feed_age_ns": None}, {"bid": 0.0}])
+def test_an_unfit_moment_leaves_no_point(unfit: dict[str, object]) -> None:
+    memory = MarkState()
+    assert fair.basis_average(memory, at(1_000, **unfit), PERP, 1_000, 3_000) is None
+    assert fair.basis_average(memory, at(1_999), PERP, 1_000, 3_000) is None, "its interval is over"
+    assert fair.basis_average(memory, at(2_000), PERP, 1_000, 3_000) == 10.0
+
+
+def test_the_middle_of_three_and_of_what_is_left() -> None:
+    made = fair.middle(NOW, PERP, (60_010.0, 60_020.0, 60_003.0))
+    assert (made.units, made.reasons) == (6_001_000, [])
+    assert (made.basis_leg, made.book_leg, made.funding_leg) == (60_010.0, 60_020.0, 60_003.0)
+    two = fair.middle(NOW, PERP, (None, 60_020.0, 60_003.0))
+    assert (two.units, two.reasons) == (6_001_150, [Reason.LEG_MISSING])
+    silent = structs.replace(NOW, feed_age_ns=None)
+    none = fair.middle(silent, PERP, (None, None, None))
+    assert (none.units, none.reasons) == (6_000_000, [Reason.ENGINE_FEED_STALE, Reason.LEG_MISSING])
+
+
+def test_a_mark_of_one_formula() -> None:
+    made = fair.fixed(NOW, PERP, 60_003.004, funded=60_003.004)
+    assert (made.units, made.funding_leg, made.reasons) == (6_000_300, 60_003.004, [])
+    assert fair.fixed(structs.replace(NOW, feed_age_ns=None), PERP, 1.0).reasons == [Reason.ENGINE_FEED_STALE]
