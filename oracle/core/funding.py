@@ -107,7 +107,7 @@ def dampened(premium: float, toward: float, inner_clamp: float, cap: float) -> R
     """
     pull = toward - premium
     held = clamp(pull, -inner_clamp, inner_clamp)
-    raw = premium + held
+    raw = premium + held if held != pull else toward  # within the clamp the sum is r, to the last digit
     rate = clamp(raw, -cap, cap)
     return Rated(rate, toward, held != pull, rate != raw)
 

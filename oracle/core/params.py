@@ -214,7 +214,8 @@ class Leg(Struct, frozen=True):
 class IndexInstrument(Struct, frozen=True, kw_only=True):
     """An index that is published: its voting sources, in configured order, and the conversions they need.
 
-    One that has `legs` is made of other indices and has no sources: a ratio, or a cross of currencies.
+    One that has `legs` is made of other indices and has no sources: a ratio, or a cross of currencies. `document` is
+    the SHA-256 of the published document of its methodology, in hex.
     """
 
     id: str
@@ -228,6 +229,7 @@ class IndexInstrument(Struct, frozen=True, kw_only=True):
     method: str
     rules: Rules
     legs: tuple[Leg, ...] = ()
+    document: str = ""
 
 
 class Contract(StrEnum):
@@ -249,13 +251,17 @@ class PerpInstrument(Struct, frozen=True, kw_only=True):
     tick_units: int
     method: str
     rules: Rules
+    document: str = ""
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """Everything a beat is judged by; the journal's first line carries it. Indices stand in dependency order."""
+    """Everything a beat is judged by; the journal's first line carries it. Indices stand in dependency order.
+
+    `configuration_hash` is the SHA-256 of all of it: instruments, sources, parameters and documents.
+    """
 
     methodology: str
-    methodology_hash: str
+    configuration_hash: str
     sources: tuple[Source, ...]
     indices: tuple[IndexInstrument, ...]
     perps: tuple[PerpInstrument, ...]

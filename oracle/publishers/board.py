@@ -145,8 +145,12 @@ class IndexBoard(Board[IndexValue]):
 
 
 def fixed(instrument: IndexInstrument | PerpInstrument, world: World) -> Answer:
-    """What every answer about an instrument names: its rules, and the hash of the world they stand in."""
-    return {"methodology": render.methodology(instrument), "methodology_hash": world.methodology_hash}
+    """What every answer about an instrument names: its rules, their document, and the world they stand in."""
+    return {
+        "methodology": render.methodology(instrument),
+        "methodology_hash": instrument.document,
+        "configuration_hash": world.configuration_hash,
+    }
 
 
 def _no_index(instrument: str) -> IndexValue:

@@ -37,8 +37,8 @@ PRORATED_DECIMALS = 12
 SOURCE_EXTRA_DECIMALS = 2  # a source's price is shown finer than the index it votes in
 SERVICE_STALE = "service_stale"
 STANDING = (  # what every answer says about the value it gives
-    "instrument", "methodology", "methodology_hash", "seq", "ts", "epoch", "age_ms", "oldest_input_age_ms", "state",
-    "state_since_ts", "reasons", "liquidation_ok", "carried_forward",
+    "instrument", "methodology", "methodology_hash", "configuration_hash", "seq", "ts", "epoch", "age_ms",
+    "oldest_input_age_ms", "state", "state_since_ts", "reasons", "liquidation_ok", "carried_forward",
 )  # fmt: skip
 _FALLEN_BACK = (Reason.FUNDING_FALLBACK, Reason.NO_SAMPLES)
 _NULL_LEGS = {"basis": None, "book": None, "funding": None}

@@ -184,7 +184,7 @@ class Rest:
             "version": self._version,
             "epoch": stamp.epoch,
             "methodology": world.methodology,
-            "methodology_hash": world.methodology_hash,
+            "configuration_hash": world.configuration_hash,
             "ts": stamp.now_ns // NANOS_PER_MS,
             "started_ts": self._started_ns // NANOS_PER_MS,
             "uptime_ms": (stamp.now_ns - self._started_ns) // NANOS_PER_MS,

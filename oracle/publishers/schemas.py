@@ -57,8 +57,9 @@ class Ruled(Shape):
     """Says by which rules it was made."""
 
     instrument: str
-    methodology: str
-    methodology_hash: str
+    methodology: str = Field(description="id and version of the published document")
+    methodology_hash: str = Field(description="SHA-256 of that document, as /v1/methodology serves it")
+    configuration_hash: str = Field(description="SHA-256 of every instrument, source and parameter in force")
 
 
 class Standing(Ruled):
@@ -312,7 +313,7 @@ class Service(Shape):
     version: str
     epoch: str
     methodology: str
-    methodology_hash: str
+    configuration_hash: str
     ts: Millis
     started_ts: Millis
     uptime_ms: Elapsed

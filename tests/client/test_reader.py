@@ -35,7 +35,7 @@ def hub() -> Hub:
         id=NAME, base="BTC", quote="USD", tier=1, price_decimals=2, sources=(0,), perp_sources=(), conversions={},
         method="hk1", rules=hk1.SETS[0],
     )  # fmt: skip
-    world = World(methodology="hk1", methodology_hash="0", sources=(source,), indices=(index,), perps=())
+    world = World(methodology="hk1", configuration_hash="0", sources=(source,), indices=(index,), perps=())
     return Hub(world, ManualClock(1_781_000_000 * NANOS_PER_S), 4)
 
 

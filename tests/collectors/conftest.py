@@ -14,7 +14,7 @@ from oracle.clock import ManualClock
 from oracle.collectors.line import Line
 from oracle.collectors.socket import Handler, Socket
 from oracle.core.params import Contract, IndexInstrument, PerpInstrument, Role, Rules, Source, World
-from oracle.core.types import NANOS_PER_S, BookTop, Link, Nanos, Observation
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Nanos, Observation, Side, Trade
 from oracle.errors import LineError, Refusal, VenueError
 from oracle.methods import hk1
 from oracle.venues.base import Event, Feed, Request, Send, Session, top
@@ -61,7 +61,7 @@ def world() -> World:
         method="hk1",
         rules=rules,
     )
-    return World(methodology="hk1", methodology_hash="", sources=sources, indices=(index,), perps=(perp,))
+    return World(methodology="hk1", configuration_hash="", sources=sources, indices=(index,), perps=(perp,))
 
 
 class Tiny(Session):
@@ -72,6 +72,7 @@ class Tiny(Session):
     ping_ms: ClassVar[int] = 20_000
     lifetime_ms: ClassVar[int] = 3_600_000
     frame_bytes_max = 1_000
+    words = ("subscribe", "unsubscribe")
 
     def url(self) -> str:
         return "wss://tiny.example/stream?v=2"
@@ -84,6 +85,11 @@ class Tiny(Session):
         match word:
             case "book":
                 return [top(self.source_of(rest[0]), float(rest[1]), 1.0, float(rest[2]), 1.0, 0, recv_ns)]
+            case "timed":  # with how many ms after its receipt it says to have happened
+                venue_ns = recv_ns + int(rest[3]) * NANOS_PER_MS
+                return [top(self.source_of(rest[0]), float(rest[1]), 1.0, float(rest[2]), 1.0, venue_ns, recv_ns)]
+            case "trade":
+                return [Trade(self.source_of(rest[0]), float(rest[1]), 1.0, Side.BUY, 0, recv_ns)]
             case "ping":
                 return [Send("pong")]
             case "snapshot":
@@ -98,6 +104,12 @@ class Tiny(Session):
 
     def idle(self, now_ns: Nanos) -> list[Send]:
         return [Send("are you there")]
+
+    def poll(self, symbol: str) -> Request | None:
+        return Request(f"https://rest.tiny.example/top/{symbol}", symbol)
+
+    def polled(self, request: Request, body: bytes, recv_ns: Nanos) -> list[Event]:
+        return self.receive(body, recv_ns)
 
     def answer(self, request: Request, body: bytes, recv_ns: Nanos) -> list[Event]:
         return self.receive(body, recv_ns)
@@ -182,10 +194,10 @@ class Shelf:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def get(self, url: str) -> bytes:
-        self.asked.append(url)
+    async def ask(self, request: Request) -> bytes:
+        self.asked.append(request.url)
         await self.open.wait()
-        if (name := url.rsplit("/", 1)[1]) not in self.bodies:
+        if (name := request.url.rsplit("/", 1)[1]) not in self.bodies:
             raise LineError("REFUSED", "HTTP 404", status=404)
         return self.bodies[name]
 

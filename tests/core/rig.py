@@ -70,7 +70,7 @@ def make_world(
         rules=rules,
     )
     return World(
-        methodology="hk1", methodology_hash="0" * 64, sources=tuple(sources), indices=tuple(indices), perps=(perp,)
+        methodology="hk1", configuration_hash="0" * 64, sources=tuple(sources), indices=tuple(indices), perps=(perp,)
     )
 
 

@@ -36,7 +36,7 @@ from oracle.methods import hk1
 
 START_NS = 1_750_000_000 * NANOS_PER_S
 STEP_NS = 100_000_000
-EMPTY_WORLD = World(methodology="tally", methodology_hash="", sources=(), indices=(), perps=())
+EMPTY_WORLD = World(methodology="tally", configuration_hash="", sources=(), indices=(), perps=())
 
 
 class Tally(Struct, array_like=True):
@@ -150,7 +150,7 @@ def trading_world() -> World:
         rules=rules,
     )
     sources = (*spots, _source(5, "own", Role.ENGINE))
-    return World(methodology="hk1", methodology_hash="h", sources=sources, indices=(index,), perps=(perp,))
+    return World(methodology="hk1", configuration_hash="h", sources=sources, indices=(index,), perps=(perp,))
 
 
 def _source(place: int, name: str, role: Role) -> Source:

@@ -186,7 +186,7 @@ def test_time_that_runs_backwards_between_processes_is_found(
 
 
 def test_another_world_and_another_key_are_notes(scribe: MakeScribe, memory_path: Path) -> None:
-    other = msgspec.structs.replace(EMPTY_WORLD, methodology_hash="next")
+    other = msgspec.structs.replace(EMPTY_WORLD, configuration_hash="next")
     two_epochs(scribe, memory_path, world=other, key=Ed25519PrivateKey.generate())
     report = verify(memory_path, TallyEngine)
     assert report.exit_code == 0

@@ -155,7 +155,7 @@ from oracle.core.types import Beat
 from oracle.errors import JournalNotDurable
 from oracle.journal.recovery import Recovered
 from oracle.journal.writer import Opening, Writer
-world = World(methodology="m", methodology_hash="", sources=(), indices=(), perps=())
+world = World(methodology="m", configuration_hash="", sources=(), indices=(), perps=())
 writer = Writer(Path(sys.argv[1]), Recovered(), Opening(world, None, "t", 1), Ed25519PrivateKey.generate())
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 told, failed = [], 0
@@ -227,7 +227,7 @@ from oracle.core.types import Beat
 from oracle.journal.recovery import recover
 from oracle.journal.writer import Durability, Opening, Writer
 directory, durability = Path(sys.argv[1]), Durability(sys.argv[2])
-world = World(methodology="m", methodology_hash="", sources=(), indices=(), perps=())
+world = World(methodology="m", configuration_hash="", sources=(), indices=(), perps=())
 class Silent:
     def __init__(self, world, state): pass
     def step(self, beat): return ()

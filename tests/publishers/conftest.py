@@ -66,7 +66,7 @@ def _world() -> World:
         linear, id="BTC-USD-INV", engine_source=7, contract=Contract.INVERSE, contract_size=100.0
     )
     return World(
-        methodology="hk1-1.0.0", methodology_hash="ab" * 32,
+        methodology="hk1-1.0.0", configuration_hash="ab" * 32,
         sources=(*spot, tether, engine, other, dollars), indices=(tethers, index), perps=(linear, inverse),
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ def test_key_parameters_hold_all_four(hub: Hub, board: PerpBoard, make: Any) -> 
     assert answer["mark"]["price"] == "60029.0"
     assert answer["funding"]["rate"] == "0.00040000"
     assert answer["valuation"]["formula"] == "side × quantity × contract_size × (mark − entry)"
-    assert answer["methodology_hash"] == "ab" * 32
+    assert answer["configuration_hash"] == "ab" * 32
     assert answer["liquidation_ok"]
 
 
