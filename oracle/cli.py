@@ -24,16 +24,26 @@ class Verb(NamedTuple):
     name: str
     text: str
 
+    @property
+    def module(self) -> str:
+        """The file of that verb."""
+        return f"oracle.commands.{self.name.replace('-', '_')}"
+
 
 VERBS = (
     Verb("run", "publish index, mark and funding from the configured venues"),
     Verb("demo", "the same with simulated venues and a simulated trading engine; needs no network"),
     Verb("check", "try every venue, the clock, the disk, the ports and the keys, and say what to do"),
     Verb("decode", "turn a venue's raw frames into observations, or say why they are refused"),
+    Verb("record", "write down every frame that a venue and the oracle say to each other"),
+    Verb("play", "serve a recording through real local sockets, at its pace or many times as fast"),
+    Verb("faults", "play seven ways in which venues fail, and print how long the oracle took to notice"),
     Verb("replay", "compute a journal again and compare every byte"),
     Verb("verify", "check a journal's chain, signatures and order, and recompute it"),
     Verb("keygen", "make a signing key, or a secret for the trading engine's feed"),
     Verb("methods", "list the methodologies, their versions and their parameters"),
+    Verb("check-reports", "recompute published medians from their inputs, in exact fractions"),
+    Verb("simulate-funding", "what a premium would cost under a methodology, and which limit binds"),
     Verb("config", "show the settings in force, secrets masked"),
     Verb("order", "order the running service to halt, resume, acknowledge, suspend, or to exclude a source"),
     Verb("health", "ask a running service whether its values are fresh; for container health checks"),
@@ -82,7 +92,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if verb.name == asked:
-            module = import_module(f"oracle.commands.{verb.name}")
+            module = import_module(verb.module)
             below.epilog = "examples:\n" + "".join(f"  {example}\n" for example in module.EXAMPLES)
             module.add_arguments(below)
             below.set_defaults(main=module.main)

@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     settings = common.settings_of(argparse.Namespace(config=path))
     made = world(settings)
     print(f"# {path} and {len(settings.origin.names)} settings of the environment")
-    print(f"# {made.methodology}, {made.methodology_hash}; {len(made.sources)} sources")
+    print(f"# {made.methodology}, {made.configuration_hash}; {len(made.sources)} sources")
     print("\n".join(toml(_plain(settings))))
     return 0
 
@@ -69,7 +69,7 @@ def _is_tables(value: object) -> bool:
 
 def _inline(value: Any) -> str:
     if isinstance(value, dict):
-        return "{}"
+        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
     return json.dumps(value, ensure_ascii=False)  # JSON's strings, numbers and booleans are TOML's
@@ -82,10 +82,10 @@ def _key(key: str) -> str:
 def _plain(value: Any) -> Any:
     """A settings object as dicts, lists and scalars; what is not set is left out."""
     if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        fields = {field.alias or name: getattr(value, name) for name, field in type(value).model_fields.items()}
         return {name: _plain(field) for name, field in fields.items() if field is not None}
     if isinstance(value, SecretStr):
-        return MASKED
+        return MASKED if value.get_secret_value() else ""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):

@@ -11,7 +11,7 @@ import httpx
 from msgspec import Struct
 
 from oracle.clock import Clock
-from oracle.collectors.line import rebased
+from oracle.collectors.asking import rebased
 from oracle.collectors.socket import connect
 from oracle.core.types import NANOS_PER_MS, BookTop, Trade
 from oracle.errors import LineError, Refusal, VenueError
