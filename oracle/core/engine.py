@@ -121,6 +121,10 @@ class Engine:
             [p for p, other in enumerate(world.indices) if i.id in _needs(other)] for i in world.indices
         ]
 
+    def plan(self, place: int) -> Plan:
+        """How the index at that place was last made: its candidates as the last beat that touched it left them."""
+        return self._plans[place]
+
     def step(self, beat: Beat) -> Tick:
         """The values of a beat. A beat older than the last one is the caller's mistake."""
         state = self.state

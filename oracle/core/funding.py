@@ -6,6 +6,7 @@ Samples are summed as the integers they are published as, so the mean is exact a
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from msgspec import Struct, field
 
@@ -112,14 +113,30 @@ def dampened(premium: float, toward: float, inner_clamp: float, cap: float) -> R
     return Rated(rate, toward, held != pull, rate != raw)
 
 
+def in_parts(
+    premium: float, toward: float, inner_clamp: float, cap: float, parts: float, multiplier: float = 1.0
+) -> Rated:
+    """F = clamp((P + clamp(r − P, ±C)) × m ÷ n, ±cap): a rate of a base period, of which each interval pays one part.
+
+    P, r and C are of the base period; the cap, and the interest that is answered, of one interval. The clamp comes
+    before the division: dividing first is a known mistake (Hyperliquid; Binance and Gate for intervals under 8 h).
+    """
+    whole = dampened(premium, toward, inner_clamp, inf)
+    raw = whole.rate * multiplier / parts
+    rate = clamp(raw, -cap, cap)
+    return Rated(rate, toward * multiplier / parts, whole.inner_binding, rate != raw)
+
+
 def fund(
-    state: FundingState, until_ns: Nanos, rules: FundingRules, premium: float | None, rate: Callable[[float], Rated]
-) -> Funded:
+    state: FundingState, until_ns: Nanos, rules: FundingRules, premium: float | None, rate: Callable[[float], Rated],
+    alone: float | None = None,
+) -> Funded:  # fmt: skip
     """The rate that the samples up to `until_ns` make (F3 to F5): `rate` of their mean, `premium`.
 
-    Below the least coverage it is the interest alone, within the cap, never an older rate (F4).
+    Below the least coverage it is the interest alone, within the cap, never an older rate (F4). `alone` is that
+    interest as a share of an interval, where it is not the rules'.
     """
-    alone = interest(rules)
+    alone = interest(rules) if alone is None else alone
     due = expected(state, until_ns, rules)
     made = Funded(0, quantise(alone, RATE_DECIMALS), None, state.samples, due)
     if premium is not None:

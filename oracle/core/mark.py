@@ -20,7 +20,10 @@ BPS = 10_000.0
 
 
 class MarkState(Struct, array_like=True):
-    """What the mark remembers. `reference` is the mark in force at the last whole second."""
+    """What the mark remembers. `reference` is the mark in force at the last whole second.
+
+    `oracle` is what premiums are taken over where a methodology holds or moves the index's price (0.0: the index).
+    """
 
     basis: Ema = field(default_factory=Ema)
     book: Ema = field(default_factory=Ema)
@@ -28,14 +31,16 @@ class MarkState(Struct, array_like=True):
     reference: int | None = None
     bound_since_ns: Nanos = 0
     notes: Notes = field(default_factory=Notes)
+    oracle: float = 0.0
 
 
 class MarkInputs(Struct):
     """What the mark is made of at a beat. `feed_age_ns` None: the platform has never spoken.
 
     `funding_rate` is the running estimate, `settled_rate` what the last interval settled at (None: none has), both
-    shares per interval; `funding_left` the share of the interval that is left. `depth` is the platform's book, and
-    `outside` the fresh outside perpetuals, each with its venue, in the index's currency.
+    shares per interval; `funding_left` the share of the interval that is left. `depth` is the platform's book,
+    `outside` the fresh outside perpetuals, each with its venue, in the index's currency; `closed`: a market behind the
+    index is closed, and its last rate stands.
     """
 
     at_ns: Nanos
@@ -50,6 +55,7 @@ class MarkInputs(Struct):
     settled_rate: float | None = None
     depth: Depth | None = None
     outside: Sequence[tuple[str, float]] = ()
+    closed: bool = False
 
 
 class Marked(Struct):
@@ -69,7 +75,7 @@ def mark(memory: MarkState, now: MarkInputs, rules: MarkRules, decimals: int, ti
     index itself."""
     live = now.feed_age_ns is not None and now.feed_age_ns <= rules.feed_stale_ms * NANOS_PER_MS
     lost = now.feed_age_ns is None or now.feed_age_ns > rules.feed_lost_ms * NANOS_PER_MS
-    book_leg = _book_leg(now) if live and now.index_usable else None
+    book_leg = local_median(now) if live and now.index_usable else None
     _remember(memory, now, rules, book_leg)
     if not now.index_usable or lost:
         reasons = [Reason.ENGINE_FEED_STALE] if lost else []
@@ -82,12 +88,12 @@ def mark(memory: MarkState, now: MarkInputs, rules: MarkRules, decimals: int, ti
         funding_leg=now.index * (1.0 + now.funding_rate * now.funding_left),
         reasons=[] if live else [Reason.ENGINE_FEED_STALE],
     )
-    raw = _middle(made, memory)
+    raw = joined(made, memory)
     made.units = _clamped(made, raw, memory, now.index, rules, decimals, tick_units)
     return made
 
 
-def _book_leg(now: MarkInputs) -> float | None:
+def local_median(now: MarkInputs) -> float | None:
     """The median of bid, ask and last of the platform's book (M2); a one-sided or crossed book is no leg."""
     if not 0.0 < now.bid < now.ask < inf:
         return None
@@ -107,8 +113,9 @@ def _remember(memory: MarkState, now: MarkInputs, rules: MarkRules, book_leg: fl
         memory.book.skip(through_ns, 1.0)
 
 
-def _middle(made: Marked, memory: MarkState) -> float:
-    """The median of the legs; where exactly two are left, the average of the book leg joins them (M4)."""
+def joined(made: Marked, memory: MarkState) -> float:
+    """The median of the legs, of which there is one at least; where exactly two are left, the average of the book leg
+    joins them (M4)."""
     legs = [leg for leg in (made.basis_leg, made.book_leg, made.funding_leg) if leg is not None]
     if len(legs) < 3:
         made.reasons.append(Reason.LEG_MISSING)

@@ -46,13 +46,44 @@ def sample(
     contract_size: float,
 ) -> Sampled:
     """[max(0, IB − I) − max(0, I − IA)] / I (F1). A thin side's term is zero and flagged; both thin: missing (F2)."""
-    impact_bid = impact_price(bids, notional, contract, contract_size)
-    impact_ask = impact_price(asks, notional, contract, contract_size)
-    reasons = [Reason.THIN_BID] if impact_bid is None else []
-    if impact_ask is None:
-        reasons.append(Reason.THIN_ASK)
+    made = _impacts(bids, asks, notional, contract, contract_size)
+    impact_bid, impact_ask = made.impact_bid, made.impact_ask
     if impact_bid is None and impact_ask is None:
-        return Sampled(None, None, None, [*reasons, Reason.MISSING])
+        made.reasons.append(Reason.MISSING)
+        return made
     above = 0.0 if impact_bid is None else max(0.0, impact_bid - index)
     below = 0.0 if impact_ask is None else max(0.0, index - impact_ask)
-    return Sampled((above - below) / index, impact_bid, impact_ask, reasons)
+    made.premium = (above - below) / index
+    return made
+
+
+def mid_of_impact(
+    bids: Sequence[tuple[float, float]],
+    asks: Sequence[tuple[float, float]],
+    index: float,
+    notional: float,
+    contract: Contract,
+    contract_size: float,
+) -> Sampled:
+    """(IB + IA) / 2 / I − 1: no dead band inside the impact spread (Hyperliquid HIP-3). A thin side leaves no mid, and
+    the sample is missing."""
+    made = _impacts(bids, asks, notional, contract, contract_size)
+    if made.impact_bid is None or made.impact_ask is None:
+        made.reasons.append(Reason.MISSING)
+        return made
+    made.premium = (made.impact_bid + made.impact_ask) / 2.0 / index - 1.0
+    return made
+
+
+def _impacts(
+    bids: Sequence[tuple[float, float]],
+    asks: Sequence[tuple[float, float]],
+    notional: float,
+    contract: Contract,
+    contract_size: float,
+) -> Sampled:
+    """Both impact prices, and which side is too thin for one; no premium yet."""
+    bid = impact_price(bids, notional, contract, contract_size)
+    ask = impact_price(asks, notional, contract, contract_size)
+    thin = [Reason.THIN_BID] * (bid is None) + [Reason.THIN_ASK] * (ask is None)
+    return Sampled(None, bid, ask, thin)

@@ -121,8 +121,12 @@ def _samples(
     if depth is None or at_ns - depth.recv_ns > instrument.rules.mark.feed_stale_ms * NANOS_PER_MS:
         return [_missing(instrument, perp, instant_ns, Reason.ENGINE_FEED_STALE)]
     mark = None if perp.mark.units is None else unscaled(perp.mark.units, instrument.price_decimals)
+    units = reference.index.units
+    if perp.mark.oracle:
+        units = quantise(perp.mark.oracle, reference.instrument.price_decimals)
+        price = unscaled(units, reference.instrument.price_decimals)
     made = method.sample(depth, price, mark, instrument)
-    return [_sampled(instrument, method, perp, instant_ns, made, reference.index.units)]
+    return [_sampled(instrument, method, perp, instant_ns, made, units)]
 
 
 def _missing(instrument: PerpInstrument, perp: PerpState, instant_ns: Nanos, reason: Reason) -> PremiumSample:
@@ -212,7 +216,7 @@ def _mark(
     settled = None if settled_e8 is None else settled_e8 / 1e8
     now = MarkInputs(
         at_ns, price, usable, feed_age_ns, feed.bid, feed.ask, feed.last, rate, funding_left, settled, perp.depth,
-        reference.outside,
+        reference.outside, index.backing.closed,
     )  # fmt: skip
     made = method.mark(perp.mark, now, instrument)
     perp.mark.units = made.units

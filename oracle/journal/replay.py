@@ -134,7 +134,7 @@ def _under(world: World, method: str, at_ns: Nanos) -> World:
     return replace(
         world,
         methodology=method,
-        methodology_hash="",
+        configuration_hash="",
         indices=tuple(replace(i, method=method, rules=judged(i.method, i.rules)) for i in world.indices)
         if makes_index(other)
         else world.indices,
