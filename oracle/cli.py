@@ -40,6 +40,7 @@ VERBS = (
     Verb("faults", "play seven ways in which venues fail, and print how long the oracle took to notice"),
     Verb("replay", "compute a journal again and compare every byte"),
     Verb("verify", "check a journal's chain, signatures and order, and recompute it"),
+    Verb("compare", "one recorded day under several methodologies: differences, states, funding paid"),
     Verb("explain", "every input, verdict and rule behind one number, and who moved it"),
     Verb("keygen", "make a signing key, or a secret for the trading engine's feed"),
     Verb("methods", "list the methodologies, their versions and their parameters"),
