@@ -33,8 +33,9 @@ class Refusal(StrEnum):
     NOT_JSON = "NOT_JSON"  # malformed, NaN, Infinity, BOM, NUL, lone surrogates
     DUPLICATE_KEY = "DUPLICATE_KEY"
     WRONG_SHAPE = "WRONG_SHAPE"  # a field is missing or of another type; text that is no number ("1_000")
-    NOT_A_NUMBER = "NOT_A_NUMBER"  # an infinity, NaN, or more digits than any number has
+    NOT_A_NUMBER = "NOT_A_NUMBER"  # an infinity, NaN, more digits or another magnitude than any market's number has
     NOT_POSITIVE = "NOT_POSITIVE"  # a price or size of zero or below
+    OUT_OF_RANGE = "OUT_OF_RANGE"  # a stated rate outside the range it is believed in
     UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"  # a symbol nobody asked for
     UNKNOWN_MESSAGE = "UNKNOWN_MESSAGE"  # a channel or event nobody asked for
     TIME_UNIT = "TIME_UNIT"  # an event time that cannot be in this venue's unit

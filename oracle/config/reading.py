@@ -24,7 +24,7 @@ from oracle.config.text import line_of, lines_of
 from oracle.errors import ConfigError
 
 PREFIX = "ORACLE_"
-SECRET = ("engine_feed", "keys")
+SECRETS = re.compile(r"engine_feed\.keys\b|feeds\.[^.]+\.(headers|subscribe)\b")  # values that are never repeated
 _COMPARISONS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
 
 
@@ -118,7 +118,7 @@ def _first(errors: list[ErrorDetails], origin: Origin) -> ConfigError:
     error = min(errors, key=place)
     path: KeyPath = error["loc"]
     value: object = None if error["type"] == "missing" else error["input"]
-    if path[: len(SECRET)] == SECRET:
+    if SECRETS.match(".".join(map(str, path))):
         value = "***"
     elif isinstance(value, dict | list):
         value = None

@@ -14,6 +14,7 @@ from oracle.errors import ConfigError
 
 Wrong = Callable[[Path, object, str, str], ConfigError]
 DAY_MS = 86_400_000
+OWN = "own"  # the parameters that one methodology alone has
 
 # What HK-1 states for thinner markets and for the indices that only convert, as deviations from a parameter set.
 TIER_2: Mapping[str, Mapping[str, Any]] = {
@@ -51,10 +52,28 @@ def ruleset(base: Rules, own: Mapping[str, Mapping[str, Any]], *, kind: str, tie
     """
     _check_names(own, wrong)
     made = base
-    for layer in (CONVERSION if kind == "conversion" else {}, TIER_2 if tier == 2 else {}, own):
+    shared = {section: values for section, values in own.items() if section != OWN}
+    for layer in (CONVERSION if kind == "conversion" else {}, TIER_2 if tier == 2 else {}, shared):
         made = _replaced(made, layer)
     _check_pairs(made, own, wrong)
-    return made
+    return msgspec.structs.replace(made, own=_own(base.own, own[OWN], wrong)) if OWN in own else made
+
+
+def _own(base: Any, values: Mapping[str, Any], wrong: Wrong) -> Any:
+    """A methodology's own parameters with an instrument's on top: their type says what each may be."""
+    known = [] if base is None else list(base.__struct_fields__)
+    if not known:
+        raise wrong(("rules", OWN), None, "this methodology has no parameters of its own", "remove the table")
+    for name, value in values.items():
+        path: Path = ("rules", OWN, name)
+        if name not in known:
+            raise wrong(path, value, "unknown parameter", nearest(name, known))
+        try:
+            base = msgspec.convert({**msgspec.to_builtins(base), name: value}, type(base))
+        except msgspec.ValidationError as error:
+            message = str(error)
+            raise wrong(path, value, message[:1].lower() + message[1:], "") from None
+    return base
 
 
 def ranges() -> dict[str, ParameterDoc]:
@@ -78,8 +97,10 @@ def _check_names(own: Mapping[str, Mapping[str, Any]], wrong: Wrong) -> None:
     known = ranges()
     sections = sorted({name.split(".")[0] for name in known})
     for section, values in own.items():
+        if section == OWN:
+            continue
         if section not in sections:
-            raise wrong(("rules", section), None, "unknown group of parameters", nearest(section, sections))
+            raise wrong(("rules", section), None, "unknown group of parameters", nearest(section, [*sections, OWN]))
         for name, value in values.items():
             path: Path = ("rules", section, name)
             row = known.get(f"{section}.{name}")
@@ -97,7 +118,7 @@ def _elsewhere(section: str, name: str, known: Mapping[str, ParameterDoc]) -> st
 
 
 def _check_value(path: Path, value: object, row: ParameterDoc, wrong: Wrong) -> None:
-    unit = f"{row.minimum:g} to {row.maximum:g} {row.unit}"
+    unit = f"{row.minimum:.12g} to {row.maximum:.12g} {row.unit}"
     whole = _is_whole(row.name)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise wrong(path, value, "not a whole number" if whole else "not a number", f"allowed: {unit}")
@@ -137,6 +158,9 @@ def _contradictions(rules: Rules) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             "for example 28800000, 3600000 or 60000",
             ("funding.interval_ms",),
         )
+    if funding.offset_ms >= funding.interval_ms:
+        names = ("funding.offset_ms", "funding.interval_ms")
+        yield f"offset_ms {funding.offset_ms} is no part of an interval of {funding.interval_ms} ms", "less", names
     if funding.interval_ms % funding.sample_ms:
         names = ("funding.sample_ms", "funding.interval_ms")
         yield f"sample_ms {funding.sample_ms} does not divide interval_ms {funding.interval_ms}", "a divisor", names

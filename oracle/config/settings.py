@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from oracle.config.source import instant
 from oracle.config.text import Path as KeyPath
 from oracle.config.text import line_of
+from oracle.config.venues import facts_of, native
 from oracle.errors import ConfigError
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -122,6 +125,89 @@ class Venue(Section):
     library: Literal["auto", "picows", "websockets", "aiohttp"] = Field(
         "auto", description="which WebSocket library carries its bytes; auto is picows, with a proxy aiohttp"
     )
+    endpoints: tuple[Annotated[str, Field(pattern=r"^wss?://[^/\s]+")], ...] = Field(
+        (), description="other addresses of the same stream, in the order in which they are tried when its own fails"
+    )
+    lines: int = Field(
+        1, ge=1, le=4, description="connections that carry the same symbols; a source is down when all are"
+    )
+    ccxt: str = Field(
+        "auto",
+        pattern=r"^[a-z0-9]+$",
+        description="what ccxt calls it, for a last resort; auto where it is known, or off",
+    )
+
+
+class Feed(Section):
+    """A rate that somebody states as JSON: a desk's own foreign exchange or metals. Its sources are `feed.<name>:…`."""
+
+    url: str = Field(
+        pattern=r"^(https?|wss?)://[^/\s]+", description="address; {base}, {quote} and {symbol} stand for the source's"
+    )
+    path: str = Field(min_length=1, description="where the rate stands: keys and places with dots between")
+    time_path: str = Field("", description="where its time stands; a LIVE index needs it")
+    time_unit: Literal["s", "ms", "us", "ns", "rfc3339"] = Field(
+        "ms", description="unit of its time: s ms us ns rfc3339"
+    )
+    symbol_path: str = Field("", description="where the answer names what it is of; checked when given")
+    symbol: str = Field("{base}/{quote}", min_length=1, description="how the feed spells a symbol")
+    scale: float = Field(1.0, gt=0, le=1e12, description="the rate is multiplied by this, for another unit")
+    rate_min: float = Field(1e-9, gt=0, le=1e12, description="a lower rate is refused, after scale")
+    rate_max: float = Field(1e9, gt=0, le=1e12, description="a higher rate is refused, after scale")
+    subscribe: SecretStr = Field(
+        SecretStr(""), description="text to send once a WebSocket stands; it may hold a secret"
+    )
+    every_ms: int = Field(5_000, ge=1_000, le=86_400_000, description="time between two questions over HTTP, ms")
+    age_ms_max: int = Field(
+        60_000, ge=1_000, le=1_209_600_000, description="an older rate does not count; open time only, ms"
+    )
+    calendar: Literal["always", "fx", "target"] = Field(
+        "always", description="when its market is open: always fx target"
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="header to its value; better in ORACLE_FEEDS__<NAME>__HEADERS__<HEADER> than here",
+    )
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is a WebSocket."""
+        return self.url.startswith("ws")
+
+
+class DatedSource(BaseModel):
+    """A source that is one for a time only, or whose unit is another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    since: Annotated[str, BeforeValidator(instant)] = Field("", alias="from")
+    until: Annotated[str, BeforeValidator(instant)] = ""
+    ratio: float = Field(1.0, ge=1e-9, le=1e9)
+
+
+def _written(value: object) -> object:
+    """A source as text or as a table, with a table's mistake said in one line."""
+    if isinstance(value, str | DatedSource):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("source", "input should be text, or a table of source, from, until and ratio")
+    try:
+        return DatedSource.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        said = {"key": str(first["loc"][0]), "why": first["msg"].removeprefix("Value error, ")}
+        raise PydanticCustomError("source", "{key}: {why}", said) from None
+
+
+WrittenSource = Annotated[str | DatedSource, BeforeValidator(_written)]
+
+
+def _numbers_as_text(value: object) -> object:
+    """A conversion that is a number is refused as what it is, a constant, and not as a wrong type."""
+    if not isinstance(value, dict):
+        return value
+    return {k: str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in value.items()}
 
 
 class Index(Section):
@@ -139,13 +225,17 @@ class Index(Section):
     tier: Literal[1, 2] = Field(1, description="2 for thinner markets: wider limits, as the methodology says")
     price_decimals: int = Field(2, ge=0, le=12, description="digits after the point of the published price")
     method: Name = Field("hk1", description="methodology")
-    sources: tuple[str, ...] = Field(
-        description="voting sources in order: venue[/market]:symbol[=QUOTE]; QUOTE where the symbol does not spell it"
+    sources: tuple[WrittenSource, ...] = Field(
+        (),
+        description="voting sources in order: venue[/market]:symbol[=QUOTE]; QUOTE where the symbol does not spell it",
     )
-    perp_sources: tuple[str, ...] = Field(
+    legs: tuple[Annotated[str, Field(pattern=r"^(1/)?[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
+        (), description="indices that this one is the product of, 1/ before one that divides; instead of sources"
+    )
+    perp_sources: tuple[WrittenSource, ...] = Field(
         (), description="outside perpetuals, for the PERP_IMPLIED rung; same spelling"
     )
-    conversions: dict[str, str] = Field(
+    conversions: Annotated[dict[str, str], BeforeValidator(_numbers_as_text)] = Field(
         default_factory=dict, description="currency of a source to the index that converts it"
     )
     rules: Overrides = Field(default_factory=dict, description="methodology parameters that differ here")
@@ -198,8 +288,11 @@ class Settings(BaseSettings):
     clock: ClockSettings = Field(default_factory=ClockSettings)
     limits: Limits = Field(default_factory=Limits)
     venues: dict[str, Venue] = Field(default_factory=dict)
-    groups: dict[str, Name] = Field(default_factory=dict, description="venue to the owner who has its one vote")
-    domains: dict[str, Name] = Field(default_factory=dict, description="venue to what would take it down with others")
+    groups: dict[str, Name] = Field(default_factory=dict, description="venue to its owner, over what is known")
+    domains: dict[str, Name] = Field(
+        default_factory=dict, description="venue to its failure domain, over what is known"
+    )
+    feeds: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")], Feed] = Field(default_factory=dict)
     own_venues: tuple[str, ...] = Field((), description="venues of the platform itself: refused as sources")
     affiliates: tuple[str, ...] = Field((), description="venues of related parties: refused as sources")
     index: tuple[Index, ...] = ()
@@ -233,12 +326,14 @@ class Settings(BaseSettings):
         return self.venues.get(name, Venue())
 
     def group_of(self, venue: str) -> str:
-        """The owner group of a venue; a venue without one stands for itself."""
-        return self.groups.get(venue, venue)
+        """The owner group of a venue: what is set, else what is known; a venue of neither stands for itself."""
+        known = facts_of(venue)
+        return self.groups.get(native(venue)) or (known.group.name if known else venue)
 
     def domain_of(self, venue: str) -> str:
-        """The failure domain of a venue; a venue without one fails alone."""
-        return self.domains.get(venue, venue)
+        """The failure domain of a venue: what is set, else what is known; a venue of neither fails alone."""
+        known = facts_of(venue)
+        return self.domains.get(native(venue)) or (known.domain.name if known else venue)
 
     @property
     def signing_key_file(self) -> Path:

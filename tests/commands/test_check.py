@@ -79,6 +79,66 @@ def test_the_venues_are_tried_all_at_once(monkeypatch: pytest.MonkeyPatch, capsy
     assert (libraries["kraken"], libraries["bitstamp"]) == ("aiohttp", "picows")
 
 
+def test_every_rule_is_shown_and_what_refuses_is_shown_with_all_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["keygen"]) == 0
+    path = tmp_path / "oracle.toml"
+    path.write_text(
+        'own_venues = ["gemini"]\n' + path.read_text().replace("bitfinex:tBTCUSD", "ccxt.kraken:BTC/USD")
+        + '[venues.bitstamp]\nurl = "wss://sandbox.bitstamp.net"\n'
+    )  # fmt: skip
+    monkeypatch.setattr(check, "venues", None)
+    assert cli.main(["check"]) == 1
+    said = capsys.readouterr()
+    lines = [line for line in said.out.splitlines() if "  refused  " in line]
+    rules = ["own market", "one vote", "sandboxes", "groups", "shares", "domains"]
+    assert [line.split("  ")[0] for line in lines] == rules
+    assert f"{path.name}:11: index[0].sources[3] = 'gemini:BTCUSD': stands in own_venues" in lines[0]
+    assert lines[0].endswith("  remove it")
+    assert all("BTC-USD" in line for line in lines)
+    assert "legs        BTC-USD-PERP  passes   marked against BTC-USD" in said.out
+    assert "6 of 17 rulings refuse: the service would not start" in said.err
+    assert "all else is well" in said.err
+
+
+STATED = """[[index]]
+id = "USD-HKD"
+base = "USD"
+quote = "HKD"
+status = "TEST"
+sources = ["feed.desk:USD/HKD", "ecb:USD/HKD"]
+[feeds.desk]
+url = "http://127.0.0.1:{port}/"
+path = "mid"
+[venues.ecb]
+url = "http://127.0.0.1:{port}"
+"""
+
+
+@pytest.mark.anyio
+async def test_who_has_no_venue_file_is_read_as_the_service_would(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        fine = b'200 OK\r\nContent-Length: 12\r\n\r\n{"mid": 7.8}'
+        writer.write(b"HTTP/1.1 " + (fine if asked.startswith(b"GET / ") else b"503 No\r\nContent-Length: 0\r\n\r\n"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        (tmp_path / "oracle.toml").write_text(STATED.format(port=server.sockets[0].getsockname()[1]))
+        settings = config.load(tmp_path / "oracle.toml", {})
+        found = await check.venues(settings, config.world(settings), SystemClock(), 0.5)
+    assert found == [
+        Finding("feed.desk", "feed.desk:USD/HKD: 7.8"),
+        Finding(
+            "ecb",
+            "no price within 0.5 s: UNAVAILABLE: HTTP 503",
+            "check its address, then its symbols",
+        ),
+    ]
+
+
 def test_a_clock_nobody_disciplines_is_a_fault_only_where_that_is_enforced() -> None:
     assert check.clock_finding(False, None).todo == ""
     assert "chrony" in check.clock_finding(True, None).todo

@@ -10,6 +10,7 @@ import pytest
 from oracle import config
 from oracle.config.settings import Section
 from oracle.core.params import Role
+from oracle.errors import ConfigError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "oracle.toml"
 
@@ -55,7 +56,7 @@ def test_the_comments_of_the_shipped_file_are_the_descriptions() -> None:
 def test_load_refuses_what_world_would_refuse(tmp_path: Path) -> None:
     path = tmp_path / "o.toml"
     path.write_text('[[index]]\nid = "X"\nbase = "BTC"\nsources = ["kraken:BTC/USD"]')
-    with pytest.raises(config.world.__globals__["ConfigError"], match="1 owner group behind a LIVE index"):
+    with pytest.raises(ConfigError, match="1 owner group behind a LIVE index"):
         config.load(path, {})
 
 

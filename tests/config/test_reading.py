@@ -77,9 +77,12 @@ def test_names_that_others_set_are_not_ours() -> None:
             "[venues.kraken]\nurll = 'x'",
             "urll = 'x': unknown setting (did you mean url?)",
         ),
-        ("[[index]]\nid = 'A'\nbase = 'A'", "o.toml:1: index[0].sources: is missing (voting sources in order"),
+        ("[[index]]\nid = 'A'\nsources = []", "o.toml:1: index[0].base: is missing (currency that is priced"),
         ("[[index]]\nid = 'A B'\nbase = 'A'\nsources = []", "o.toml:2: index[0].id = 'A B': string should match"),
-        ("[[index]]\nid = 'A'\nbase = 'A'\nsources = [\n'x',\n3]", "o.toml:6: index[0].sources[1] = 3: input should"),
+        (
+            "[[index]]\nid = 'A'\nbase = 'A'\nsources = [\n'x',\n3]",
+            "o.toml:6: index[0].sources[1] = 3: input should be text, or",
+        ),
         ("[[perp]]\nid = 'A'\nindex = 'B'\ntick = 0.1", "o.toml:4: perp[0].tick = 0.1: input should be a valid string"),
         ("[service]\nport = 1\nport = 2", "o.toml:3: not TOML: Cannot overwrite a value"),
         ("[service", "o.toml:1: not TOML"),
@@ -118,6 +121,9 @@ def test_a_secret_is_not_repeated(tmp_path: Path) -> None:
     said = refusal(tmp_path, "[engine_feed]\nkeys = { a = 123456789 }")
     assert "123456789" not in said
     assert "'***'" in said
+    said = refusal(tmp_path, '[feeds.x]\nurl = "https://x.example"\npath = "p"\nheaders = { a = 123456789 }')
+    assert "123456789" not in said
+    assert "feeds.x.headers.a = '***'" in said
 
 
 def test_a_file_that_cannot_be_read_is_one_line_too(tmp_path: Path) -> None:

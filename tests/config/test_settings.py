@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from oracle.config.settings import Origin, Section, Settings, dotted
+from oracle.config.settings import DatedSource, Feed, Index, Origin, Section, Settings, dotted
 
 
 def test_the_process_environment_is_not_read_behind_the_readers_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,11 +20,62 @@ def test_settings_do_not_change() -> None:
         setattr(Settings().service, "port", 1)  # noqa: B010
 
 
-def test_a_venue_stands_for_itself_until_an_owner_is_named() -> None:
-    made = Settings(groups={"kraken": "payward"}, domains={"okx": "cloud"})
-    assert (made.group_of("kraken"), made.group_of("okx")) == ("payward", "okx")
-    assert (made.domain_of("kraken"), made.domain_of("okx")) == ("kraken", "cloud")
+def test_what_is_set_stands_over_what_is_known_and_a_venue_of_neither_for_itself() -> None:
+    made = Settings(groups={"gemini": "twins"}, domains={"okx": "cloud"})
+    assert [made.group_of(v) for v in ("gemini", "kraken", "ccxt.kraken", "my.venue")] == [
+        "twins",
+        "payward",
+        "payward",
+        "my.venue",
+    ]
+    assert [made.domain_of(v) for v in ("okx", "ccxt.okx", "binance", "my.venue")] == [
+        "cloud",
+        "cloud",
+        "aws-ap-northeast-1",
+        "my.venue",
+    ]
     assert made.venue("okx").enabled
+
+
+def test_a_source_is_text_or_a_table_of_known_keys() -> None:
+    table = {"source": "gate:B", "from": "2026-12-01T08:00:00+08:00", "until": "2027-01-01T00:00:00Z", "ratio": 1000}
+    made = Index(id="X", base="A", sources=["kraken:A/USD", table])
+    dated = made.sources[1]
+    assert isinstance(dated, DatedSource)
+    assert made.sources[0] == "kraken:A/USD"
+    assert (dated.since, dated.until, dated.ratio) == ("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z", 1000.0)
+    assert made == Index.model_validate(made.model_dump() | {"sources": made.sources})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"source": "a:b", "form": "x"}, "form: Extra inputs are not permitted"),
+        ({"from": "2026-12-01T08:00:00Z"}, "source: Field required"),
+        ({"source": "a:b", "from": "2026-12-01T08:00:00"}, "from: a time is written with its offset"),
+        ({"source": "a:b", "until": 1_796_112_000}, "until: a time is written with its offset"),
+        ({"source": "a:b", "ratio": 0}, "ratio: Input should be greater than or equal to"),
+        (3, "input should be text, or a table of source, from, until and ratio"),
+    ],
+)
+def test_a_table_that_is_wrong_is_told_by_its_key(written: object, said: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        Index(id="X", base="A", sources=[written])
+    assert said in str(error.value)
+
+
+def test_a_conversion_that_is_a_number_stays_readable() -> None:
+    assert Index(id="X", base="A", sources=[], conversions={"USDT": 1.0}).conversions == {"USDT": "1.0"}
+    with pytest.raises(ValidationError, match="valid string"):
+        Index(id="X", base="A", sources=[], conversions={"USDT": True})
+
+
+def test_a_feed_streams_or_is_asked_and_shows_no_secret() -> None:
+    made = Feed(url="wss://x.example", path="a", subscribe="token 7", headers={"A": "token 8"})
+    assert (made.streams, Feed(url="https://x.example", path="a").streams) == (True, False)
+    assert "token" not in repr(made)
+    with pytest.raises(ValidationError, match="pattern"):
+        Feed(url="file:///etc/passwd", path="a")
 
 
 def test_the_signing_key_lies_in_the_data_folder_unless_named() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from oracle import config
 from oracle.config.world import venue_names, world
-from oracle.core.params import Contract, Role, World
+from oracle.core.params import Contract, Leg, Role, World
 from oracle.errors import ConfigError
 
 BTC = ["coinbase:BTC-USD", "kraken:BTC/USD", "bitstamp:btcusd", "gemini:BTCUSD", "bitfinex:tBTCUSD", "binance:BTCUSDT"]
@@ -58,7 +58,7 @@ def test_conversions_come_before_what_they_convert(path: Path) -> None:
     binance = next(s for s in made.sources if s.name == "binance:BTCUSDT")
     assert (binance.quote, binance.role, binance.market, binance.group) == ("USDT", Role.SPOT, "spot", "binance")
     assert made.methodology == "hk1-" + made.indices[0].rules.version
-    assert len(made.methodology_hash) == 64
+    assert len(made.configuration_hash) == 64
 
 
 def test_a_perpetual_has_its_own_book_and_its_tick_in_units(path: Path) -> None:
@@ -73,12 +73,13 @@ def test_equal_settings_have_an_equal_hash_and_others_another(path: Path) -> Non
     first, again = built(path, btc() + conversion()), built(path, "# moved\n" + btc() + conversion())
     other = built(path, btc() + conversion() + "[index.rules.source]\nstale_ms_max = 9999")
     assert first == again
-    assert first.methodology_hash != other.methodology_hash
+    assert first.configuration_hash != other.configuration_hash
 
 
-def test_an_owner_has_one_vote(path: Path) -> None:
-    made = built(path, btc() + conversion() + '[groups]\nkraken = "payward"\n')
-    assert next(s.group for s in made.sources if s.venue == "kraken") == "payward"
+def test_an_owner_has_one_vote_and_what_is_set_stands_over_what_is_known(path: Path) -> None:
+    made = built(path, btc() + conversion() + '[groups]\ngemini = "x"\n')
+    groups = {source.venue: source.group for source in made.sources}
+    assert (groups["kraken"], groups["gemini"], groups["coinbase"]) == ("payward", "x", "coinbase")
 
 
 def test_an_outside_perpetual_is_no_vote(path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_test_instrument_is_exempt_from_what_protects_consumers(path: Path) ->
     [
         (
             btc(sources=BTC[:4]) + conversion(),
-            "4: index[0].sources: 4 owner groups behind a LIVE index: coinbase, kraken",
+            "4: index[0].sources: 4 owner groups behind a LIVE index: coinbase, payward",
         ),
         (btc() + conversion() + '[groups]\nkraken = "x"\nbitstamp = "x"', "sources: 5"),
         (btc() + conversion() + "[venues.kraken]\nenabled = false\n[venues.gemini]\nenabled = false", "4 owner groups"),
@@ -169,6 +170,8 @@ def test_what_would_mislead_is_refused(path: Path, text: str, line: str) -> None
         ("[venues.krakn]\nenabled = true", "1: venues.krakn: no such venue (did you mean kraken?)"),
         ('[groups]\nkrakn = "x"', "2: groups.krakn: no such venue"),
         ('[domains]\nkraken_v1 = "x"', "2: domains.kraken_v1: no such venue"),
+        ('[groups]\n"ccxt.kraken" = "x"', "2: groups.ccxt.kraken: is kraken (write it for kraken)"),
+        ('[groups]\n"feed.desk" = "x"', "no such venue"),
     ],
 )
 def test_doors_and_names_are_checked_without_any_instrument(path: Path, text: str, line: str) -> None:
@@ -190,6 +193,76 @@ def test_nothing_to_publish_is_refused() -> None:
         world(config.Settings())
 
 
+STATED = """[[index]]
+id = "USD-HKD"
+base = "USD"
+quote = "HKD"
+kind = "conversion"
+status = "TEST"
+sources = ["ecb:USD/HKD", "feed.desk:USD/HKD", { source = "gate:USD_HKD", from = 2026-12-01T00:00:00Z, ratio = 10 }]
+[feeds.desk]
+url = "https://rates.example/"
+path = "mid"
+age_ms_max = 90000
+calendar = "fx"
+"""
+
+
+def test_a_stated_rate_carries_its_age_and_its_calendar_and_a_dated_source_its_time(path: Path) -> None:
+    ecb, desk, dated = built(path, STATED).sources
+    assert (ecb.role, ecb.calendar, ecb.age_ms_max, ecb.group) == (Role.REFERENCE, "target", 108_000_000, "ecb")
+    assert (desk.role, desk.calendar, desk.age_ms_max, desk.name) == (Role.REFERENCE, "fx", 90_000, "feed.desk:USD/HKD")
+    assert (dated.role, dated.calendar, dated.age_ms_max) == (Role.SPOT, "", 0)
+    assert (dated.ratio, dated.valid_from_ns, dated.valid_to_ns) == (10.0, 1_796_083_200 * 10**9, 0)
+
+
 def test_old_dialects_are_no_venues() -> None:
     assert "kraken" in venue_names()
-    assert not {"base", "kraken_v1"} & set(venue_names())
+    assert not {"base", "_strict", "kraken_v1"} & set(venue_names())
+
+
+FX = """
+[[index]]
+id = "USD-HKD"
+base = "USD"
+quote = "HKD"
+method = "reference"
+status = "TEST"
+sources = ["ecb:USD/HKD"]
+"""
+CROSS = """
+[[index]]
+id = "BTC-HKD"
+base = "BTC"
+quote = "HKD"
+method = "gsr"
+status = "{status}"
+legs = [{legs}]
+{more}
+"""
+
+
+def cross(legs: str = '"BTC-USD", "USD-HKD"', more: str = "", status: str = "TEST") -> str:
+    return CROSS.format(legs=legs, more=more, status=status) + FX + btc() + conversion()
+
+
+def test_an_index_may_be_made_of_others(path: Path) -> None:
+    made = built(path, cross('"BTC-USD", "1/USD-HKD"'))
+    last = made.indices[-1]
+    assert (last.id, last.sources) == ("BTC-HKD", ())
+    assert last.legs == (Leg("BTC-USD"), Leg("USD-HKD", inverse=True))
+    assert [i.id for i in made.indices].index("USD-HKD") < len(made.indices) - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (cross('"BTC-EUR"'), "no such index"),
+        (cross('"BTC-HKD"'), "is made of itself"),
+        (cross(more='sources = ["kraken:BTC/USD"]'), "has sources of its own too"),
+        (cross(status="LIVE"), "a LIVE index is made of a TEST one"),
+        (cross(""), "is made of nothing"),
+    ],
+)
+def test_what_an_index_may_not_be_made_of(path: Path, text: str, said: str) -> None:
+    assert said in refusal(path, text)
