@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from oracle.core.index import Candidate, Cohort, breakdown, confidence, gap, group_prices
+from oracle.core.index import Candidate, Cohort, Memory, breakdown, confidence, gap, group_prices
 from oracle.core.maths import median, median3
 from oracle.core.params import IndexRules
 from oracle.core.sources import SourceState
-from oracle.core.types import Verdict
+from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
+from oracle.core.weighted import weighted_mean
 
 
 class Part(Struct, gc=False):
@@ -75,6 +76,13 @@ def parts(
     return found
 
 
+def late(candidates: Sequence[Candidate], stale_ms: int) -> None:
+    """Set aside as STALE whoever's price is older than a methodology allows, where the frame has not done so before."""
+    for c in candidates:
+        if c.verdict is None and c.age_ns > stale_ms * NANOS_PER_MS:
+            c.verdict = Verdict.STALE
+
+
 def pairs(found: Sequence[Part]) -> list[tuple[float, float]]:
     """(price, weight) of each constituent."""
     return [(part.price, part.weight) for part in found]
@@ -94,6 +102,12 @@ def cap(found: Sequence[Part], around: float, band: float) -> None:
             part.price, part.who.verdict = held, Verdict.CAPPED
 
 
+def capped_mean(found: Sequence[Part], band: float) -> float:
+    """The weighted mean of prices that are each held within `band` of the plain median of all. Changes the parts."""
+    cap(found, centre(found), band)
+    return weighted_mean(pairs(found))
+
+
 def drop(found: Sequence[Part], around: float, band: float) -> list[Part]:
     """Those within `band` (a share) of `around`, the bound included; the others are marked OUTLIER."""
     kept = []
@@ -103,6 +117,45 @@ def drop(found: Sequence[Part], around: float, band: float) -> list[Part]:
         else:
             kept.append(part)
     return kept
+
+
+def drop_ends(found: Sequence[Part]) -> list[Part]:
+    """Everyone but one of the lowest and one of the highest price, who are marked OUTLIER; of fewer than three,
+    everyone."""
+    if len(found) < 3:
+        return list(found)
+    ordered = sorted(found, key=lambda part: part.price)
+    for part in (ordered[0], ordered[-1]):
+        part.who.verdict = Verdict.OUTLIER
+    return ordered[1:-1]
+
+
+def middles(candidates: Sequence[Candidate], weights: Mapping[str, float], band: float) -> list[Part]:
+    """The constituents at their `middle_of`, without those more than `band` (a share) off the median of them all.
+
+    This is Coinbase's derived market price, and what becomes of one that is far (Coinbase International; the Coinbase
+    Index that Deribit prices perpetuals without options by).
+    """
+    found = parts(candidates, weights, middle_of)
+    return drop(found, centre(found), band) if found else []
+
+
+def standing(found: Sequence[Part], memory: Memory, rules: IndexRules, at_ns: Nanos, every_ms: int) -> Cohort:
+    """The vote whose price is the weighted mean, calculated once in each interval of the clock's grid of `every_ms`.
+
+    In between the price stands, while its constituents move on; without any there is none, and nothing is kept.
+    """
+    numbers = memory.notes.numbers
+    if not found:
+        numbers.pop("index", None)
+        return Cohort()
+    instant = float(at_ns // (every_ms * NANOS_PER_MS))
+    if numbers.get("instant") != instant or "index" not in numbers:
+        numbers["instant"], numbers["index"] = instant, weighted_mean(pairs(found))
+    price = numbers["index"]
+    made = cohort(found, price, rules)
+    made.low, made.high = min(made.low, price), max(made.high, price)
+    return made
 
 
 def cohort(found: Sequence[Part], price: float, rules: IndexRules) -> Cohort:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from math import fsum, inf
 
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.maths import median, quantise
+from oracle.core.maths import clamp, median, quantise
 from oracle.core.params import PerpInstrument
 from oracle.core.types import NANOS_PER_MS, Reason
+from oracle.core.windows import Ema
 
 POINTS = "basis"  # the window of basis points among the notes
 
@@ -32,6 +33,16 @@ def funding_leg(index: float, rate: float, left: float) -> float:
     return index * (1.0 + rate * left)
 
 
+def lost(now: MarkInputs, perp: PerpInstrument) -> bool:
+    """Whether the platform's feed has been silent for so long that nothing it said is a leg any more."""
+    return now.feed_age_ns is None or now.feed_age_ns > perp.rules.mark.feed_lost_ms * NANOS_PER_MS
+
+
+def last_rate(now: MarkInputs) -> float:
+    """The rate of the last settlement; until there is one, the running estimate stands in for it."""
+    return now.funding_rate if now.settled_rate is None else now.settled_rate
+
+
 def basis_average(
     memory: MarkState, now: MarkInputs, perp: PerpInstrument, every_ms: int, window_ms: int
 ) -> float | None:
@@ -47,6 +58,16 @@ def basis_average(
         if now.index_usable and live(now, perp) and two_sided(now):
             memory.notes.push(POINTS, (now.bid + now.ask) / 2.0 - now.index, max(1, window_ms // every_ms))
     return fsum(points) / len(points) if points else None
+
+
+def basis_leg(memory: MarkState, now: MarkInputs, perp: PerpInstrument, every_ms: int, window_ms: int) -> float | None:
+    """I + average(mid − I), as `basis_average` has it. It stands through a silence of the platform's feed; when the
+    feed is lost its points are forgotten, and there is none."""
+    average = basis_average(memory, now, perp, every_ms, window_ms)
+    if lost(now, perp):
+        memory.notes.windows[POINTS].clear()
+        return None
+    return None if average is None else now.index + average
 
 
 def middle(now: MarkInputs, perp: PerpInstrument, legs: Sequence[float | None]) -> Marked:
@@ -65,8 +86,62 @@ def middle(now: MarkInputs, perp: PerpInstrument, legs: Sequence[float | None]) 
     return made
 
 
+def three_legs(
+    memory: MarkState, now: MarkInputs, perp: PerpInstrument, rate: float, every_ms: int, window_ms: int
+) -> Marked:
+    """median(P1, P2, last trade): P1 by `rate`, a share per interval, P2 the `basis_leg`.
+
+    The last trade is a leg while the platform's feed lives; when the feed is lost P1 stands alone.
+    """
+    basis = basis_leg(memory, now, perp, every_ms, window_ms)
+    last = now.last if live(now, perp) and now.last > 0.0 else None
+    return middle(now, perp, (basis, last, funding_leg(now.index, rate, now.funding_left)))
+
+
+def smoothed(
+    memory: MarkState, now: MarkInputs, perp: PerpInstrument, price: float | None, tau_ms: int, band: float
+) -> Marked:
+    """I + EMA(price − I), held within `band` of the index; `price` is the contract's by the platform's own book.
+
+    None: the book says nothing now, and the average stands as it is. It is forgotten when the feed is lost or the
+    index is not usable; without one the mark is the index. `tau_ms` is the time constant.
+    """
+    if lost(now, perp) or not now.index_usable:
+        memory.basis = Ema()
+    elif price is not None:
+        memory.basis.add(price - now.index, now.at_ns, tau_ms)
+    average = memory.basis.value()
+    basis = None if average is None else now.index + average
+    return banded(now, perp, now.index if basis is None else basis, band, basis=basis)
+
+
+def banded(
+    now: MarkInputs, perp: PerpInstrument, value: float, band: float, *, basis: float | None = None,
+    book: float | None = None,
+) -> Marked:  # fmt: skip
+    """A mark that is one formula, held within `band` (a share) of the index; at 0.0 nothing holds it."""
+    width = band or inf
+    held = clamp(value, now.index * (1.0 - width), now.index * (1.0 + width))
+    made = fixed(now, perp, held, basis=basis, book=book)
+    if basis is None and book is None:
+        made.reasons.append(Reason.LEG_MISSING)
+    if held != value:
+        made.band_binding = True
+        made.reasons.append(Reason.CLAMP_BAND)
+    return made
+
+
 def fixed(now: MarkInputs, perp: PerpInstrument, value: float, *, basis: float | None = None, book: float | None = None,
           funded: float | None = None) -> Marked:  # fmt: skip
     """A mark that is one formula, rounded to the tick, with the leg it came by."""
     reasons = [] if live(now, perp) else [Reason.ENGINE_FEED_STALE]
     return Marked(quantise(value, perp.price_decimals, perp.tick_units), basis, book, funded, reasons=reasons)
+
+
+def index_and_basis(memory: MarkState, now: MarkInputs, perp: PerpInstrument, every_ms: int, window_ms: int) -> Marked:
+    """The `basis_leg` by itself; while there is none, the index, and that is said (OKX)."""
+    basis = basis_leg(memory, now, perp, every_ms, window_ms)
+    made = fixed(now, perp, now.index if basis is None else basis, basis=basis)
+    if basis is None:
+        made.reasons.append(Reason.LEG_MISSING)
+    return made

@@ -5,10 +5,12 @@ Samples are summed as the integers they are published as, so the mean is exact a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from math import inf
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from oracle.core.maths import clamp, quantise
 from oracle.core.params import FundingRules
@@ -16,6 +18,8 @@ from oracle.core.types import NANOS_PER_MS, PREMIUM_DECIMALS, RATE_DECIMALS, Nan
 from oracle.core.windows import Notes
 
 EIGHT_HOURS_MS = 28_800_000
+INSTANTS, PREMIUMS = "instants", "premiums"  # among the notes: when samples were taken (ms), and what they were (e10)
+FROM = "rate from "  # and, by the time from which it counts, a rate that was made an interval ahead
 
 
 class FundingState(Struct, array_like=True):
@@ -86,6 +90,23 @@ def take(state: FundingState, premium_e10: int, weight: int = 1) -> None:
     state.weight += weight
 
 
+def remember(state: FundingState, instant_ns: Nanos, premium_e10: int, keep_ms: int) -> None:
+    """Note a sample by its instant, and forget what is `keep_ms` old: for a mean whose window is not the interval."""
+    windows = state.notes.windows
+    instants, premiums = windows.setdefault(INSTANTS, []), windows.setdefault(PREMIUMS, [])
+    instants.append(float(instant_ns // NANOS_PER_MS))
+    premiums.append(float(premium_e10))
+    gone = bisect_right(instants, instants[-1] - keep_ms)
+    del instants[:gone], premiums[:gone]
+
+
+def recall(state: FundingState, after_ns: Nanos, until_ns: Nanos) -> list[float]:
+    """The noted premiums of (after, until], oldest first, as shares."""
+    instants = state.notes.windows.get(INSTANTS, [])
+    first, last = bisect_right(instants, after_ns / NANOS_PER_MS), bisect_right(instants, until_ns / NANOS_PER_MS)
+    return [premium / 1e10 for premium in state.notes.windows.get(PREMIUMS, [])[first:last]]
+
+
 def place(state: FundingState, instant_ns: Nanos, rules: FundingRules) -> int:
     """Which sampling instant of the running interval this is, from 1: the weight of a linear mean."""
     return (instant_ns - state.start_ns) // (rules.sample_ms * NANOS_PER_MS)
@@ -111,6 +132,13 @@ def dampened(premium: float, toward: float, inner_clamp: float, cap: float) -> R
     raw = premium + held if held != pull else toward  # within the clamp the sum is r, to the last digit
     rate = clamp(raw, -cap, cap)
     return Rated(rate, toward, held != pull, rate != raw)
+
+
+def less_interest(premium: float, off: float, cap: float) -> Rated:
+    """F = clamp(P − r, ±cap): interest is taken off, and nothing is flat (OKEx and OKX until April 2025)."""
+    raw = premium - off
+    rate = clamp(raw, -cap, cap)
+    return Rated(rate, off, cap_binding=rate != raw)
 
 
 def in_parts(
@@ -151,6 +179,45 @@ def fund(
     if found.cap_binding:
         made.reasons.append(Reason.FUNDING_AT_CAP)
     made.rate_e8 = quantise(found.rate, RATE_DECIMALS)
+    return made
+
+
+def stamped_ns(state: FundingState, until_ns: Nanos, rules: FundingRules, lead_ms: int) -> Nanos:
+    """Up to when the samples of the rate at `until_ns` reach: that of a settlement is stamped `lead_ms` before it."""
+    settles = until_ns >= state.start_ns + rules.interval_ms * NANOS_PER_MS
+    return until_ns - lead_ms * NANOS_PER_MS if settles else until_ns
+
+
+def fund_over(
+    state: FundingState, window: tuple[Nanos, Nanos], rules: FundingRules, mean: Callable[[list[float]], float],
+    rate: Callable[[float], Rated], alone: float | None = None,
+) -> Funded:  # fmt: skip
+    """`fund` by the noted samples of a window (after, until] instead of the interval's; coverage is the window's."""
+    after_ns, until_ns = window
+    seen = recall(state, after_ns, until_ns)
+    covered = replace(state, start_ns=after_ns, samples=len(seen))
+    return fund(covered, until_ns, rules, mean(seen) if seen else None, rate, alone)
+
+
+def ahead(state: FundingState, until_ns: Nanos, made: Funded, rules: FundingRules) -> Funded:
+    """What the running interval pays where the interval before it has made the rate; `made` is of its own samples.
+
+    At the interval's end what its samples made is noted, under the time from which it counts. Where nothing was noted
+    for the running one (a first start, a long outage) it is the interest alone, within the cap, and that is said.
+    """
+    windows = state.notes.windows
+    paid = windows.get(f"{FROM}{state.start_ns}")
+    if until_ns == state.start_ns + rules.interval_ms * NANOS_PER_MS:
+        for name in [name for name in windows if name.startswith(FROM) and name != f"{FROM}{state.start_ns}"]:
+            del windows[name]
+        fallback = bool({Reason.FUNDING_FALLBACK, Reason.NO_SAMPLES} & {*made.reasons})
+        noted = (made.rate_e8, made.inner_binding, made.cap_binding, fallback)
+        windows[f"{FROM}{until_ns}"] = [float(part) for part in noted]
+    held = clamp(interest(rules), -rules.cap, rules.cap)
+    alone = (quantise(held, RATE_DECIMALS), 0.0, held != interest(rules), 1.0)
+    rate_e8, inner, capped, fallen = paid or alone
+    made.rate_e8, made.inner_binding, made.cap_binding = int(rate_e8), bool(inner), bool(capped)
+    made.reasons = [Reason.FUNDING_FALLBACK] * bool(fallen) + [Reason.FUNDING_AT_CAP] * bool(capped)
     return made
 
 

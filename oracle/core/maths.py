@@ -83,6 +83,19 @@ def quantise(value: float, decimals: int, multiple: int = 1) -> int:
     return units * multiple
 
 
+def truncated(value: float, decimals: int) -> float:
+    """The double nearest to `value` cut off, not rounded, after so many decimals; at least zero.
+
+    As in `quantise` the double is first taken to six further decimals, so that 0.29 is not cut off to 0.28.
+    """
+    return round(value * _POWERS[decimals + GUARD_DECIMALS]) // _GUARD / _POWERS[decimals]
+
+
+def towards_zero(numerator: int, denominator: int) -> int:
+    """The quotient of integers, the denominator above zero, cut off as C and Go divide: −7/2 is −3."""
+    return numerator // denominator if numerator >= 0 else -(-numerator // denominator)
+
+
 def unscaled(units: int, decimals: int) -> float:
     """The double nearest to a published integer: what later rules compute with."""
     return units / _POWERS[decimals]

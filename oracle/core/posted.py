@@ -88,8 +88,8 @@ def posted_mark(
 ) -> Marked:
     """The mark in force at a beat. `oracle`, asked once a post, is what the deployer posts (None: it has nothing to).
 
-    `within` are bounds of the posted mark, applied last. A local mark that stands by itself is held by no limit, because
-    none is published.
+    `within` are bounds of the posted mark, applied last. A local mark that stands by itself is held by no limit: of
+    none it is written.
     """
     notes, local = memory.notes, local_median(now) if live(now, perp) else None
     at_ms, numbers = now.at_ns // NANOS_PER_MS, notes.numbers

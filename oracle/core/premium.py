@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from oracle.core.params import Contract
-from oracle.core.types import Reason
+from oracle.core.params import Contract, PerpInstrument
+from oracle.core.types import Depth, Reason
 
 
 class Sampled(Struct):
@@ -55,6 +55,29 @@ def sample(
     below = 0.0 if impact_ask is None else max(0.0, index - impact_ask)
     made.premium = (above - below) / index
     return made
+
+
+def of_book(depth: Depth, index: float, perp: PerpInstrument) -> Sampled:
+    """`sample` of a platform's book with its instrument's own impact notional."""
+    notional = perp.rules.funding.impact_notional
+    return sample(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
+
+
+def of_mid(depth: Depth, index: float) -> Sampled:
+    """((b + a)/2 − I) / I of the best bid and ask (OKEx and OKX until April 2025). A book without two sides, or a
+    crossed one, leaves no mid, and the sample is missing."""
+    bid, ask = (levels[0][0] if levels else 0.0 for levels in (depth.bids, depth.asks))
+    if not 0.0 < bid < ask:
+        thin = [Reason.THIN_BID] * (bid <= 0.0) + [Reason.THIN_ASK] * (ask <= 0.0)
+        return Sampled(None, None, None, [*thin, Reason.MISSING])
+    return Sampled(((bid + ask) / 2.0 - index) / index, None, None)
+
+
+def of_mark(mark: float | None, index: float) -> Sampled:
+    """(M − I) / I of the mark itself (Deribit, Coinbase International). Without a mark there is no sample."""
+    if mark is None:
+        return Sampled(None, None, None, [Reason.MISSING, Reason.LEG_MISSING])
+    return Sampled((mark - index) / index, None, None)
 
 
 def mid_of_impact(

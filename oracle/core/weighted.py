@@ -36,12 +36,18 @@ def weighted_median(pairs: Pairs, *, mean_on_tie: bool = False) -> float:
 
 def weighted_mean(pairs: Pairs) -> float:
     """Σ value·weight / Σ weight."""
-    return fsum(value * weight for value, weight in pairs) / fsum(weight for _, weight in pairs)
+    values = [value for value, _ in pairs]
+    return _between(values, fsum(value * weight for value, weight in pairs), fsum(weight for _, weight in pairs))
 
 
 def plain_mean(values: Sequence[float]) -> float:
     """The arithmetic mean."""
-    return fsum(values) / len(values)
+    return _between(values, fsum(values), float(len(values)))
+
+
+def _between(values: Sequence[float], total: float, weight: float) -> float:
+    """A mean lies between its values, though the last digit of a quotient may say otherwise."""
+    return clamp(total / weight, min(values), max(values))
 
 
 def linear_mean(values: Sequence[float]) -> float:

@@ -17,8 +17,8 @@ def load(name: str) -> Described:
 
 
 def shipped() -> list[str]:
-    """The ids of the methodologies in this folder, sorted."""
-    return sorted(module.name for module in iter_modules(__path__))
+    """The ids of the methodologies in this folder, sorted. A file with a leading underscore is a part of one."""
+    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def for_world(world: World) -> dict[str, Described]:

@@ -19,6 +19,7 @@ from oracle.core.funding import (
     dampened,
     expected,
     fund,
+    in_parts,
     interest,
     last_instant,
     mean,
@@ -158,3 +159,22 @@ def test_an_interval_is_joined_in_its_midst_and_left_behind() -> None:
     state.samples, state.sum_e10 = 7, 70
     restart(state, END)
     assert state == FundingState(END, START + 10_000 * MS, 0, 0)
+
+
+def test_a_part_of_a_base_period_is_clamped_before_it_is_divided() -> None:
+    made = in_parts(0.01, 0.0001, 0.0005, 0.04, 8)
+    assert (made.rate, made.interest) == pytest.approx((0.0011875, 0.0000125))
+    assert (made.inner_binding, made.cap_binding) == (True, False)
+    assert made.rate != pytest.approx(0.01 / 8 - 0.0005)
+    doubled = in_parts(0.4, 0.0001, 0.0005, 0.04, 8, 2.0)
+    assert (doubled.rate, doubled.cap_binding) == (0.04, True)
+
+
+@given(st.floats(-0.5, 0.5), st.floats(0.0, 0.01), st.sampled_from([1, 2, 8]))
+def test_a_part_without_interest_is_odd(premium: float, clamp: float, parts: int) -> None:
+    assert in_parts(-premium, 0.0, clamp, 0.04, parts).rate == -in_parts(premium, 0.0, clamp, 0.04, parts).rate
+
+
+def test_interest_that_a_methodology_scales_stands_alone_as_it_says() -> None:
+    made = fund(FundingState(START, END), END, RULES, None, lambda premium: dampened(premium, 0.0, 0.0, 0.0), 0.00002)
+    assert (made.rate_e8, made.interest_e8, made.reasons) == (2_000, 2_000, [Reason.FUNDING_FALLBACK])

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from oracle.core.params import Contract
-from oracle.core.premium import Sampled, impact_price, sample
+from oracle.core.premium import Sampled, impact_price, mid_of_impact, sample
 from oracle.core.types import Reason
 
 Levels = list[tuple[float, float]]
@@ -92,3 +92,24 @@ def test_a_thin_side_counts_nothing_and_two_thin_sides_are_no_sample() -> None:
     assert rounded(other) == Sampled(-0.0005, None, 59_970.0, [Reason.THIN_BID])
     none = sample(thin, thin, 60_000.0, NOTIONAL, Contract.LINEAR, 1.0)
     assert none == Sampled(None, None, None, [Reason.THIN_BID, Reason.THIN_ASK, Reason.MISSING])
+
+
+BOOK: tuple[Levels, Levels] = ([(99.0, 1e6)], [(103.0, 1e6)])
+
+
+def test_the_mid_of_impact_has_no_dead_band() -> None:
+    made = mid_of_impact(*BOOK, 100.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert (made.impact_bid, made.impact_ask, made.premium) == pytest.approx((99.0, 103.0, 0.01))
+    assert made.reasons == []
+    assert sample(*BOOK, 100.0, NOTIONAL, Contract.LINEAR, 1.0).premium == 0.0
+
+
+def test_a_thin_side_leaves_no_mid() -> None:
+    made = mid_of_impact(BOOK[0], [], 100.0, NOTIONAL, Contract.LINEAR, 1.0)
+    assert (made.premium, made.impact_ask) == (None, None)
+    assert made.impact_bid == pytest.approx(99.0)
+    assert made.reasons == [Reason.THIN_ASK, Reason.MISSING]
+    assert mid_of_impact([], BOOK[1], 100.0, NOTIONAL, Contract.LINEAR, 1.0).reasons == [
+        Reason.THIN_BID,
+        Reason.MISSING,
+    ]

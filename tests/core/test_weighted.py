@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import fsum
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,14 @@ def test_equal_weights_give_the_plain_median_of_whole_counts(pairs: list[tuple[f
 def test_the_mean_is_the_fractions(pairs: list[tuple[float, float]]) -> None:
     exact = sum(Fraction(p) * Fraction(w) for p, w in pairs) / sum(Fraction(w) for _, w in pairs)
     assert weighted_mean(pairs) == pytest.approx(float(exact), rel=1e-15)
-    assert min(p for p, _ in pairs) * (1 - 1e-15) <= weighted_mean(pairs) <= max(p for p, _ in pairs) * (1 + 1e-15)
+    assert min(p for p, _ in pairs) <= weighted_mean(pairs) <= max(p for p, _ in pairs)
+
+
+def test_the_mean_of_equal_values_is_that_value() -> None:
+    price, weights = 786.85, (10.84, 13.97, 45.82)
+    assert fsum(price * weight for weight in weights) / fsum(weights) != price  # one unit in the last place off
+    assert weighted_mean([(price, weight) for weight in weights]) == price
+    assert plain_mean([0.1] * 3) == 0.1
 
 
 def test_linear_weights_make_the_latest_the_heaviest() -> None:

@@ -45,6 +45,6 @@ def test_a_world_is_given_every_method_it_names() -> None:
         method="hk1",
         rules=hk1.SETS[0],
     )
-    world = World(methodology="", methodology_hash="", sources=(), indices=(instrument,), perps=())
+    world = World(methodology="", configuration_hash="", sources=(), indices=(instrument,), perps=())
     assert [method.ID for method in for_world(world).values()] == ["hk1"]
     assert for_world(structs.replace(world, indices=())) == {}
