@@ -53,10 +53,18 @@ def ruleset(base: Rules, own: Mapping[str, Mapping[str, Any]], *, kind: str, tie
     _check_names(own, wrong)
     made = base
     shared = {section: values for section, values in own.items() if section != OWN}
-    for layer in (CONVERSION if kind == "conversion" else {}, TIER_2 if tier == 2 else {}, shared):
+    for layer in (_lowered(base) if kind == "conversion" else {}, TIER_2 if tier == 2 else {}, shared):
         made = _replaced(made, layer)
     _check_pairs(made, own, wrong)
     return msgspec.structs.replace(made, own=_own(base.own, own[OWN], wrong)) if OWN in own else made
+
+
+def _lowered(base: Rules) -> Mapping[str, Mapping[str, Any]]:
+    """What a conversion needs, or less where its methodology needs less: an authority's rate is one group."""
+    return {
+        section: {name: min(value, getattr(getattr(base, section), name)) for name, value in values.items()}
+        for section, values in CONVERSION.items()
+    }
 
 
 def _own(base: Any, values: Mapping[str, Any], wrong: Wrong) -> Any:

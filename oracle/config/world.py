@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from oracle import documents
 from oracle.clock import SystemClock
 from oracle.config.feeds import ageing, check_feeds
 from oracle.config.places import Place
@@ -93,6 +94,7 @@ class _Builder:
             conversions=dict(sorted(index.conversions.items())),
             method=index.method,
             rules=case.rules,
+            document=documents.hash_of(index.method),
             legs=tuple(Leg(leg.removeprefix("1/"), leg.startswith("1/")) for leg in index.legs),
         )
 
@@ -120,6 +122,7 @@ class _Builder:
             tick_units=int(Decimal(perp.tick).scaleb(perp.price_decimals)),
             method=perp.method,
             rules=rules,
+            document=documents.hash_of(perp.method),
         )
 
     def _source(self, place: Place) -> int:

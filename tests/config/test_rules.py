@@ -116,3 +116,9 @@ def test_a_methodologys_own_parameters_are_what_their_type_says() -> None:
 def _with_interval(rules: Rules, interval_ms: int) -> Rules:
     funding = msgspec.structs.replace(rules.funding, interval_ms=interval_ms)
     return msgspec.structs.replace(rules, funding=funding)
+
+
+def test_a_conversion_needs_no_more_than_its_methodology() -> None:
+    stated = methods.load("reference").SETS[-1]
+    rules = ruleset(stated, {}, kind="conversion", tier=1, wrong=wrong)
+    assert (rules.index.groups_configured_min, rules.ladder.groups_normal_min) == (1, 1)
