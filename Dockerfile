@@ -5,6 +5,8 @@ RUN python -m venv /opt/oracle
 COPY deploy/runtime.lock deploy/runtime.lock
 RUN /opt/oracle/bin/pip install --require-hashes -r deploy/runtime.lock
 COPY pyproject.toml README.md ./
+COPY deploy/demo.toml deploy/demo.toml
+COPY methodology methodology
 COPY oracle oracle
 RUN /opt/oracle/bin/pip install --no-deps . \
     && /opt/oracle/bin/pip uninstall --yes pip \

@@ -20,12 +20,10 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from oracle import __version__, log, telemetry
+from oracle import __version__, documents, log, telemetry
 from oracle.clock import SystemClock
-from oracle.collectors.ccxt import CcxtPoller
 from oracle.collectors.engine_feed import EngineFeed
 from oracle.collectors.inbox import Inbox
-from oracle.collectors.line import Line
 from oracle.collectors.orders import OrderDoor
 from oracle.collectors.rest import Rest
 from oracle.commands.ports import way_out
@@ -36,13 +34,14 @@ from oracle.core.carry import carried
 from oracle.core.engine import Engine, EngineState, decode_state, encode_state
 from oracle.core.params import World
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Action, Alert, Command, FundingRate, Tick
+from oracle.edition.pages import Shelf
 from oracle.errors import JournalError, JournalNotDurable, JournalUnreadable, ServiceError
 from oracle.journal import keys
 from oracle.journal.history import History
 from oracle.journal.reader import listed
 from oracle.journal.recovery import recover
 from oracle.journal.writer import Durability, Opening, Writer
-from oracle.lines import lines_of
+from oracle.lines import Collector, lines_of
 from oracle.live import Live
 from oracle.methods import for_world
 from oracle.publishers.hub import Hub
@@ -68,7 +67,7 @@ class Running(Struct):
     live: Live
     hub: Hub
     inbox: Inbox
-    lines: list[Line | CcxtPoller]
+    lines: list[Collector]
     feed: EngineFeed | None
     journal: Path
     port: int
@@ -318,9 +317,11 @@ async def _open_doors(
     """The public API and the metrics, each on its own port."""
     settings, world, live, hub = running.settings, running.world, running.live, running.hub
     limits, requests = settings.limits, Requests()
+    used = [*(index.method for index in world.indices), *(perp.method for perp in world.perps)]
     app = make_app(
         hub,
         history,
+        documents=Shelf(documents.library(used=used)),
         inside=lambda: telemetry.inside(world, running.lines, live, writer, clock),
         limits=Limits(**{name: getattr(limits, name) for name in Limits._fields}),
         requests=requests,

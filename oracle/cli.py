@@ -45,6 +45,7 @@ VERBS = (
     Verb("keygen", "make a signing key, or a secret for the trading engine's feed"),
     Verb("methods", "list the methodologies, their versions and their parameters"),
     Verb("check-series", "recompute a venue's published rates or marks, with the parameters of each row's time"),
+    Verb("methodology", "list or show the published documents, or bind them into a book"),
     Verb("check-reports", "recompute published medians from their inputs, in exact fractions"),
     Verb("simulate-funding", "what a premium would cost under a methodology, and which limit binds"),
     Verb("config", "show the settings in force, secrets masked"),

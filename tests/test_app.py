@@ -303,8 +303,8 @@ async def test_each_venue_is_reached_as_it_was_told(tmp_path: Path, monkeypatch:
         kraken, bitstamp = lines["kraken"], lines["bitstamp"]
         assert isinstance(kraken, Line)
         assert isinstance(bitstamp, Line)
-        assert (kraken._library, kraken._proxy) == ("aiohttp", "http://127.0.0.1:9")
-        assert (bitstamp._library, bitstamp._endpoint) == ("websockets", NOWHERE)
+        assert (kraken._wire.library, kraken._wire.proxy) == ("aiohttp", "http://127.0.0.1:9")
+        assert (bitstamp._wire.library, bitstamp._wire.rest_base) == ("websockets", NOWHERE)
 
 
 async def test_a_venue_with_many_symbols_gets_many_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def sources(*named: tuple[str, str, str]) -> World:
         )
         for i, (v, m, s) in enumerate(named)
     ]  # fmt: skip
-    return World(methodology="hk1", methodology_hash="", sources=tuple(made), indices=(), perps=())
+    return World(methodology="hk1", configuration_hash="", sources=tuple(made), indices=(), perps=())
 
 
 @pytest.mark.anyio
@@ -49,7 +50,8 @@ async def test_a_disabled_venue_is_not_dialled_and_a_proxy_takes_another_library
     assert "okx" not in {line.stats.venue for line in made}
     [kraken] = [line for line in made if line.stats.venue == "kraken"]
     assert isinstance(kraken, Line)
-    assert kraken._library == "aiohttp"
+    assert kraken._wire.library == "aiohttp"
+    assert kraken._wire.proxy == "http://127.0.0.1:1"
 
 
 @pytest.mark.anyio
@@ -62,6 +64,47 @@ async def test_many_symbols_take_several_lines_that_share_a_budget(monkeypatch: 
         made = lines.lines_of(config.load(SHIPPED, {}), world, lambda _: None, clock, rest)
     assert [line.stats.sources for line in made] == [(0, 1), (2, 3), (4,)]
     assert len({id(line._budget) for line in made if isinstance(line, Line)}) == 1
+
+
+@pytest.mark.anyio
+async def test_redundant_lines_share_what_is_up_and_what_was_said() -> None:
+    told = {"ORACLE_VENUES__KRAKEN__LINES": "2", "ORACLE_VENUES__KRAKEN__ENDPOINTS": '["wss://other.example"]'}
+    settings, clock = config.load(SHIPPED, told), ManualClock(1)
+    async with Rest(clock) as rest:
+        made = lines.lines_of(settings, config.world(settings), lambda _: None, clock, rest)
+    first, second = (line for line in made if line.stats.venue == "kraken" and isinstance(line, Line))
+    assert first.stats.sources == second.stats.sources
+    assert first._links is second._links
+    assert first._merge is second._merge is not None
+    assert (first._number, second._number) == (0, 1)
+    assert first._urls == ("wss://other.example",)
+    [single] = (
+        line for line in made if line.stats.venue == "okx" and isinstance(line, Line) and line._market == "spot"
+    )
+    assert single._merge is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        ({}, ("kraken",)),
+        ({"CCXT": "off"}, None),
+        ({"CCXT": "krakenfutures"}, ("krakenfutures",)),
+        ({"CCXT": "nosuch"}, None),
+        ({"URL": "ws://127.0.0.1:1"}, None),
+        ({"URL": "ws://127.0.0.1:1", "CCXT": "kraken"}, ("kraken",)),
+    ],
+)
+async def test_ccxt_is_a_last_resort_where_it_knows_the_venue_at_its_own_address(
+    told: dict[str, str], names: tuple[str, ...] | None
+) -> None:
+    settings = config.load(SHIPPED, {f"ORACLE_VENUES__KRAKEN__{key}": value for key, value in told.items()})
+    async with Rest(ManualClock()) as rest:
+        made = lines.lines_of(settings, config.world(settings), lambda _: None, ManualClock(1), rest)
+    [kraken] = [line for line in made if line.stats.venue == "kraken"]
+    assert isinstance(kraken, Line)
+    assert (kraken._spare.args[0] if isinstance(kraken._spare, partial) else None) == names
 
 
 @pytest.mark.anyio

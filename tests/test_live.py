@@ -16,7 +16,7 @@ from oracle.errors import JournalNotDurable
 from oracle.live import WAKE_AFTER_NS, Live
 
 START_NS = 1_700_000_000 * NANOS_PER_S + 300 * NANOS_PER_MS
-EMPTY = World(methodology="none", methodology_hash="", sources=(), indices=(), perps=())
+EMPTY = World(methodology="none", configuration_hash="", sources=(), indices=(), perps=())
 
 
 class Handle:

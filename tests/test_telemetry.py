@@ -14,6 +14,7 @@ from oracle import __version__, config, telemetry
 from oracle.clock import SystemClock
 from oracle.collectors.engine_feed import EngineFeed, FeedStats
 from oracle.collectors.line import Line
+from oracle.collectors.repair import Rung
 from oracle.core.engine import Engine
 from oracle.core.params import World
 from oracle.core.types import NANOS_PER_S, ClockReading
@@ -128,11 +129,44 @@ def test_a_lines_counts_are_those_of_each_of_its_sources(world: World, line: Lin
         ("oracle_source_link_up", "kraken:BTC/USD"): True,
         ("oracle_source_reconnects_total", "kraken:BTC/USD"): 2,
         ("oracle_source_refusals_total", "kraken:BTC/USD", "CHECKSUM"): 1,
+        ("oracle_source_dropped_total", "kraken:BTC/USD"): 0,
+        ("oracle_source_duplicates_total", "kraken:BTC/USD"): 0,
+        ("oracle_source_polls_total", "kraken:BTC/USD"): 0,
+        ("oracle_venue_drifts_total", "kraken"): 0,
     }
     line.stats.dials, line.stats.connected_since_ns = 0, 0
     found = read(telemetry.line_samples(world, [line]))
     assert found["oracle_source_reconnects_total", "kraken:BTC/USD"] == 0
     assert found["oracle_source_link_up", "kraken:BTC/USD"] is False
+
+
+def test_several_lines_of_a_source_are_told_as_one(world: World, line: Line, clock: Clock) -> None:
+    other = Line(kraken.Session, [Feed(0, "BTC/USD")], put=lambda fact: None, clock=clock, number=1)
+    for stats, rung, offset_ns in ((line.stats, Rung.REST, 40_000_000), (other.stats, Rung.RESUBSCRIBED, 30_000_000)):
+        stats.of(0).rung = rung
+        stats.stepped(0, rung, START_NS + offset_ns)
+        stats.stepped(0, Rung.RECONNECTED, START_NS + offset_ns)
+        stats.offset_ns, stats.jitter_ns = offset_ns, offset_ns // 2
+        stats.note("CLOSED", "1006")
+        stats.dropped, stats.polls, stats.drifts = 3, 2, 1
+    other.stats.frames, other.stats.duplicates = 5, 4
+    found = read(telemetry.line_samples(world, [line, other]))
+    name = "kraken:BTC/USD"
+    assert found["oracle_source_frames_total", name] == 16
+    assert found["oracle_source_link_up", name] is False, "both have said that nothing carries it"
+    assert found["oracle_source_rung", name] == 1, "the better of the two"
+    assert found["oracle_source_repairs_total", name, "RECONNECTED"] == 2
+    assert found["oracle_source_repairs_total", name, "REST"] == 1
+    assert found["oracle_source_repaired_timestamp_seconds", name] == START_NS / NANOS_PER_S + 0.04
+    assert found["oracle_source_dropped_total", name] == 6
+    assert found["oracle_source_duplicates_total", name] == 4
+    assert found["oracle_source_polls_total", name] == 4
+    assert found["oracle_venue_endings_total", "kraken", "CLOSED"] == 2
+    assert found["oracle_venue_offset_seconds", "kraken"] == 0.03
+    assert found["oracle_venue_jitter_seconds", "kraken"] == 0.02
+    assert found["oracle_venue_drifts_total", "kraken"] == 2
+    other.stats.of(0).carried = True
+    assert read(telemetry.line_samples(world, [line, other]))["oracle_source_link_up", name] is True
 
 
 def test_the_loop_the_journal_and_the_door(live: Live, writer: Writer) -> None:
@@ -164,16 +198,31 @@ def test_the_status_page_tells_of_every_part(
     assert (found.journal["epoch"], found.journal["lines"], found.journal["durable"]) == (1, 1, True)
     assert found.journal["free_bytes"] > 0
     assert found.clock == {"offset_ms": 5.0, "synchronised": True, "beats": 7, "dropped": 2}
-    link: Any = found.links[0]
+    line.stats.of(0).carried = True
+    line.stats.stepped(0, Rung.RESUBSCRIBED, START_NS - NANOS_PER_S)
+    line.stats.offset_ns, line.stats.jitter_ns, line.stats.endpoint = 30_000_000, 5_000_000, "wss://other.example"
+    line.stats.ended["CLOSED"] += 1
+    link: Any = telemetry.inside(world, [line], live, writer, clock).links[0]
     assert link == {
         "venue": "kraken",
         "sources": ["kraken:BTC/USD"],
         "up": True,
         "up_ms": 60_000,
+        "endpoint": "wss://other.example",
         "frames": 11,
         "silent_ms": 2_000,
+        "dropped": 0,
+        "duplicates": 0,
+        "polls": 0,
         "refused": {"CHECKSUM": 1},
+        "ended": {"CLOSED": 1},
         "dials": 3,
+        "offset_ms": 30.0,
+        "jitter_ms": 5.0,
+        "drifts": 0,
+        "repairs": {
+            "kraken:BTC/USD": {"up": True, "rung": "STREAM", "steps": {"RESUBSCRIBED": 1}, "last_ms": 1_000},
+        },
         "last_error": "CHECKSUM: 1 is not 2",
     }
 

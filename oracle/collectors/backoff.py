@@ -2,7 +2,7 @@
 
 The wait before attempt n is uniform in [0, min(cap, base · 2ⁿ)] (the "full jitter" of Brooker, "Exponential Backoff
 And Jitter", AWS Architecture Blog, 2015). Only a connection that stood for a healthy minute forgives past failures,
-so a venue that accepts and drops is not hammered.
+so a venue that accepts and drops is not hammered. What one line is told to wait, all the lines of its venue wait.
 """
 
 from __future__ import annotations
@@ -45,10 +45,15 @@ class DialBudget:
     def __init__(self, per_minute: int) -> None:
         assert per_minute > 0, per_minute
         self._dials: deque[Nanos] = deque(maxlen=per_minute)
+        self._held_until_ns: Nanos = 0
+
+    def hold(self, until_ns: Nanos) -> None:
+        """The venue asked not to be dialled before then."""
+        self._held_until_ns = max(self._held_until_ns, until_ns)
 
     def reserve(self, now_ns: Nanos) -> int:
         """Take the next free dial; the answer is how long to wait for it, in ns."""
-        at_ns = now_ns
+        at_ns = max(now_ns, self._held_until_ns)
         if self._dials:
             at_ns = max(at_ns, self._dials[-1] + DIAL_GAP_NS)
             if len(self._dials) == self._dials.maxlen:

@@ -13,15 +13,19 @@ from __future__ import annotations
 import asyncio
 import random as _random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from oracle.clock import Clock
 from oracle.collectors.backoff import Backoff
-from oracle.collectors.line import DETAIL_CHARS_MAX, LineStats
+from oracle.collectors.links import Links
 from oracle.collectors.rest import Rest
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Nanos, Observation, Side, Trade
+from oracle.collectors.stats import DETAIL_CHARS_MAX, LineStats
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Observation, Side, Trade
 from oracle.errors import LineError, Refusal, ServiceError, VenueError
 from oracle.venues.base import Feed, price, size, top
 
@@ -49,10 +53,12 @@ class CcxtPoller:
     ) -> None:
         """`options` go to ccxt as they are, `urls` among them. Raises ServiceError when ccxt has no such exchange."""
         self._feeds, self._put, self._clock = tuple(feeds), put, clock
+        self._symbols = {feed.source: feed.symbol for feed in feeds}
         self._poll_s, self._sleep = poll_s, sleep
         self._backoff = Backoff(random)
         self._exchange = _exchange(exchange_id, rest, dict(options or {}))
-        self._up: dict[int, bool] = {}
+        self._links = Links(put, clock)
+        self._failed: set[int] = set()  # told already
         self._last_trade: dict[int, str] = {}
         self._log = structlog.get_logger().bind(venue=exchange_id)
         self.stats = LineStats(exchange_id, tuple(feed.source for feed in feeds))
@@ -69,11 +75,16 @@ class CcxtPoller:
                     continue
                 stood_ns = self._clock.now_ns() - healthy_ns if healthy_ns else 0
                 healthy_ns = 0
-                await self._sleep(self._poll_s + self._backoff.wait_s(stood_ns, _retry_after_s(failure)))
+                await self._sleep(self._poll_s + self._backoff.wait_s(stood_ns, retry_after_s(failure)))
         finally:
             for feed in self._feeds:
-                self._link(feed.source, False, "STOPPED")
-            await self._exchange.close()
+                self._links.fall(feed.source, self, "STOPPED")
+            self.stats.connected_since_ns = 0
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of what ccxt holds."""
+        await self._exchange.close()
 
     async def poll(self) -> Exception | None:
         """Ask once for every feed; the answer is the last failure, which has been counted and logged."""
@@ -88,19 +99,34 @@ class CcxtPoller:
 
     async def _ask(self, feed: Feed) -> None:
         self.stats.dials += 1
-        book = await self._exchange.fetch_order_book(feed.symbol, LEVELS)
-        recv_ns = self._clock.now_ns()
-        facts: list[Observation] = [_top(feed.source, book, recv_ns)]
-        if self._exchange.has.get("fetchTrades"):
-            trades = await self._exchange.fetch_trades(feed.symbol)
-            if trade := self._new_trade(feed.source, trades, self._clock.now_ns()):
-                facts.append(trade)
-        self._link(feed.source, True, "")
+        facts = await self.facts(feed.source)
+        self._links.rise(feed.source, self)
+        self.stats.connected_since_ns = self.stats.connected_since_ns or self._clock.now_ns()
         self.stats.frames += 1
-        self.stats.last_frame_ns = recv_ns
+        self.stats.last_frame_ns = facts[0].recv_ns
         for fact in facts:
             self.stats.observations += 1
             self._put(fact)
+
+    async def facts(self, source: int) -> list[Observation]:
+        """What the exchange states of a source now, its book first. Raises ccxt's, VenueError, ServiceError."""
+        symbol = self._symbols.get(source)
+        if symbol is None:
+            raise ServiceError(f"{self._exchange.id} has no such market in ccxt")
+        book = await self._exchange.fetch_order_book(symbol, LEVELS)
+        facts: list[Observation] = [_top(source, book, self._clock.now_ns())]
+        if self._exchange.has.get("fetchTrades"):
+            trades = await self._exchange.fetch_trades(symbol)
+            if trade := self._new_trade(source, trades, self._clock.now_ns()):
+                facts.append(trade)
+        return facts
+
+    async def translate(self, market: str) -> bool:
+        """Read the feeds' symbols as the venue's own names, and find ccxt's; False when no feed has one."""
+        await self._exchange.load_markets()
+        found = {feed.source: _translated(self._exchange, feed.symbol, market) for feed in self._feeds}
+        self._symbols = {source: symbol for source, symbol in found.items() if symbol}
+        return bool(self._symbols)
 
     def _new_trade(self, source: int, trades: Sequence[Mapping[str, Any]], recv_ns: Nanos) -> Trade | None:
         if not trades:
@@ -114,13 +140,6 @@ class CcxtPoller:
         at_ns = _claimed_ns(last.get("timestamp"), recv_ns)
         return Trade(source, price(_float(last.get("price"))), size(_float(last.get("amount"))), side, at_ns, recv_ns)
 
-    def _link(self, source: int, up: bool, reason: str) -> None:
-        if self._up.get(source) is not up:
-            self._up[source] = up
-            now_ns = self._clock.now_ns()
-            self.stats.connected_since_ns = now_ns if up else 0
-            self._put(Link(source, up, reason, now_ns))
-
     def _count(self, feed: Feed, error: Exception) -> None:
         if isinstance(error, VenueError):
             self.stats.refused[error.reason] += 1
@@ -130,19 +149,60 @@ class CcxtPoller:
             name = cause.reason if cause else type(error).__name__
             self.stats.ended[name] += 1
         self.stats.last_error = f"{name}: {error}"[:DETAIL_CHARS_MAX]
-        if self._up.get(feed.source) is not False:
+        if self._links.carried(feed.source) or feed.source not in self._failed:
+            self._failed.add(feed.source)
             self._log.warning(
                 "venue.poll_failed", symbol=feed.symbol, reason=name, detail=str(error)[:DETAIL_CHARS_MAX]
             )
-        self._link(feed.source, False, name)
+        self._links.fall(feed.source, self, name)
+        if not any(self._links.carried(feed.source) for feed in self._feeds):
+            self.stats.connected_since_ns = 0
+
+
+def is_known(exchange_id: str) -> bool:
+    """Whether ccxt has an exchange of that name, without loading ccxt."""
+    place = find_spec("ccxt")
+    folders = place.submodule_search_locations if place else None
+    named = exchange_id.isalnum()
+    return named and any(Path(folder, "async_support", f"{exchange_id}.py").is_file() for folder in folders or ())
+
+
+async def spare(names: Sequence[str], feeds: Sequence[Feed], market: str, *, clock: Clock, rest: Rest) -> CcxtPoller:
+    """A poller that is asked source by source, for feeds in the venue's own symbols.
+
+    `names`: the exchanges in ccxt that the venue may be; the first that knows one of the markets is it. ccxt takes a
+    second to load, which happens beside the event loop. Raises ServiceError when none does, and what ccxt raises.
+    """
+    await asyncio.to_thread(import_module, "ccxt.async_support")
+    for name in names:
+        poller = CcxtPoller(name, feeds, put=lambda fact: None, clock=clock, rest=rest)
+        try:
+            if await poller.translate(market):
+                return poller
+        except BaseException:
+            await poller.aclose()
+            raise
+        await poller.aclose()
+    raise ServiceError(f"ccxt has no {market} market of {', '.join(names)} by these names")
+
+
+def _translated(exchange: Any, symbol: str, market: str) -> str:
+    """ccxt's name of a market that the venue calls `symbol`; empty when it knows none."""
+    kind = "spot" if market == "spot" else "contract"
+    for name in dict.fromkeys((symbol, symbol.upper())):
+        found = [exchange.markets[name]] if name in exchange.markets else exchange.markets_by_id.get(name, [])
+        for each in found:
+            if each.get(kind):
+                return str(each["symbol"])
+    return ""
 
 
 def _exchange(exchange_id: str, rest: Rest, options: dict[str, object]) -> Any:
     """ccxt's client of that name, with our way of asking. ccxt is large, so it is imported only when it is wanted."""
     import ccxt.async_support as library
 
-    known = getattr(library, exchange_id, None)
-    if exchange_id not in library.exchanges or known is None:
+    base = getattr(library, exchange_id, None)
+    if exchange_id not in library.exchanges or base is None:
         raise ServiceError(f"ccxt has no exchange {exchange_id!r}")
 
     async def fetch(
@@ -164,7 +224,7 @@ def _exchange(exchange_id: str, rest: Rest, options: dict[str, object]) -> Any:
         self.handle_http_status_code(*facts, text)
         return text if decoded is None else decoded
 
-    return type(exchange_id, (known,), {"fetch": fetch})({"enableRateLimit": False, **options})
+    return type(exchange_id, (base,), {"fetch": fetch})({"enableRateLimit": False, **options})
 
 
 def _top(source: int, book: Mapping[str, Any], recv_ns: Nanos) -> BookTop:
@@ -198,6 +258,7 @@ def _cause(error: BaseException | None) -> LineError | None:
     return error
 
 
-def _retry_after_s(error: Exception) -> float:
+def retry_after_s(error: BaseException) -> float:
+    """How long the venue asked to wait, where that stands behind an error; 0.0 when it did not."""
     cause = _cause(error)
     return cause.retry_after_s if cause else 0.0

@@ -1,8 +1,11 @@
-"""How one connection of one venue is kept: dialled, opened, read, watched, renewed, and dialled again.
+"""How a venue's market is kept up: one connection, dialled, watched, renewed and repaired, and what stands in for it.
 
-A line pumps frames through the venue's Session into the inbox. Whatever goes wrong is counted by its name and costs
-this line only: a refused frame is dropped whole; a book that lost its thread, a silent source or a closed connection
-is repaired by a new connection with a fresh Session. `Link` tells the engine of every rise and fall.
+Whatever goes wrong costs this line only and is counted by its name. A connection is replaced before it is given up: the
+next one is dialled beside it and delivers before the old one is closed, whether its lifetime ends, one of its sources
+ails or a better endpoint is free again. Where none stands, sources are polled while dialling goes on. `Link` tells
+the engine of every true rise and fall: a source is down when nothing carries it, or when what carries it is silent.
+
+Several lines may serve the same sources (`number`); they then share `links` and `merge`.
 """
 
 from __future__ import annotations
@@ -10,59 +13,39 @@ from __future__ import annotations
 import asyncio
 import random as _random
 import ssl
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 import structlog
-from msgspec import Struct, field
 
 from oracle.clock import Clock
 from oracle.collectors import socket
-from oracle.collectors.backoff import Backoff, DialBudget
-from oracle.collectors.liveness import Liveness
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Nanos, Observation
-from oracle.errors import LineError, Refusal, VenueError
-from oracle.venues.base import Event, Feed, Request, Send, Session
+from oracle.collectors.asking import Asker
+from oracle.collectors.backoff import DialBudget
+from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.dialler import Dialler, Wire
+from oracle.collectors.keeper import Keeper, Orders
+from oracle.collectors.leg import Leg, through
+from oracle.collectors.links import Links
+from oracle.collectors.liveness import Channel
+from oracle.collectors.merge import Merge
+from oracle.collectors.poller import Poller, Told
+from oracle.collectors.pump import Ending, Gear, Pump
+from oracle.collectors.repair import Rung
+from oracle.collectors.stats import LineStats
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos, Observation
+from oracle.errors import LineError
+from oracle.venues.base import Feed, Session
 
 WATCH_S = 0.25  # how often a line looks at its clocks
-SENDS_AT_ONCE = 4  # venues count control messages: the rest of a long greeting is paced
-SEND_GAP_S = 0.15
-REQUESTS_MAX = 32  # answers that may be awaited at a time
-RENEW_SHARE_MIN, RENEW_SHARE_MAX = 0.85, 0.95  # of a connection's lifetime, so that lines do not renew together
-BROKEN_BOOK = (Refusal.SEQUENCE_GAP, Refusal.CHECKSUM, Refusal.NO_SNAPSHOT)
-DETAIL_CHARS_MAX = 200
-TELL_EVERY_NS = 60 * NANOS_PER_S  # a venue that cannot be dialled is logged at once, then this often, with a count
-
-
-class Getter(Protocol):
-    """Whatever answers a Session's requests."""
-
-    async def get(self, url: str) -> bytes:
-        """The body. Raises LineError."""
-        ...
-
-
-class LineStats(Struct):
-    """What a line has done since the start; read by the metrics and the status page."""
-
-    venue: str
-    sources: tuple[int, ...]
-    frames: int = 0
-    bytes: int = 0
-    observations: int = 0
-    refused: Counter[str] = field(default_factory=Counter)  # frames, by Refusal
-    ended: Counter[str] = field(default_factory=Counter)  # connections and dials, by why they ended
-    dials: int = 0
-    connected_since_ns: Nanos = 0  # 0: not connected
-    last_frame_ns: Nanos = 0
-    last_error: str = ""
+HELD_UP_NS = 1_500_000_000  # a look this late says that we were held up: the venue's frames still wait to be read
+RELIEF_NS = 20 * NANOS_PER_S  # for so long a new connection may take to deliver what the old one does
+RELIEF_GAP_NS = 30 * NANOS_PER_S  # between two moves to a better endpoint
 
 
 class Line:
-    """One connection of one venue, for a set of feeds. `run` keeps it until it is cancelled."""
+    """The line of one venue's market, for a set of feeds. `run` keeps it until it is cancelled."""
 
     def __init__(
         self,
@@ -72,9 +55,15 @@ class Line:
         put: Callable[[Observation], None],
         clock: Clock,
         budget: DialBudget | None = None,
-        rest: Getter | None = None,
+        rest: Asker | None = None,
         market: str = "spot",
         endpoint: str | None = None,
+        endpoints: Sequence[str] = (),
+        spare: Callable[[], Awaitable[CcxtPoller]] | None = None,
+        alive_by: Mapping[int, Channel] | None = None,
+        links: Links | None = None,
+        merge: Merge | None = None,
+        number: int = 0,
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
         library: str = "picows",
@@ -82,260 +71,313 @@ class Line:
         random: Callable[[], float] = _random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """`endpoint` replaces the venue's own address, for REST too; `endpoints` are others, for the stream alone."""
         self._session_type, self._feeds, self._market = session_type, tuple(feeds), market
-        self._put, self._clock, self._rest = put, clock, rest
-        self._endpoint, self._tls, self._proxy, self._library = endpoint, tls, proxy, library
-        self._connect, self._random, self._sleep = connect, random, sleep
+        self._put, self._clock, self._random, self._sleep = put, clock, random, sleep
+        self._wire = Wire(connect, library, proxy, tls, rest, endpoint)
+        self._urls, self._spare, self._alive_by = tuple(endpoints), spare, dict(alive_by or {})
         self._budget = budget or DialBudget(session_type.dials_per_minute_max)
-        self._backoff = Backoff(random)
-        self._liveness = Liveness(feed.source for feed in feeds)
-        self._up: bool | None = None
-        self._untold = 0
-        self._told_ns: Nanos | None = None
+        self._links, self._merge, self._number = links or Links(put, clock), merge, number
+        self._symbols = {feed.source: feed.symbol for feed in feeds}
         self._log = structlog.get_logger().bind(venue=session_type.venue, market=market)
         self.stats = LineStats(session_type.venue, tuple(feed.source for feed in feeds))
+        self._legs_dialled = 0
+        self._leg: Leg | None = None  # the one that counts
+        self._legs: list[Leg] = []  # all that stand, the newest last
+        self._relief: asyncio.Task[None] | None = None
+        self._wanted = ""  # why a relief is wanted
+        self._moved_ns: Nanos = 0
+        self._looked_ns: Nanos = 0
+        self._dialler: Dialler
+        self._keeper: Keeper
+        self._poller: Poller
+        self._gear: Gear
 
     async def run(self) -> None:
         """Keep the line up. Ends only by being cancelled."""
+        self._prepare()
+        watch = asyncio.ensure_future(self._watch())
         try:
-            while True:
-                wait_ns = self._budget.reserve(self._clock.now_ns())
-                if wait_ns:
-                    await self._sleep(wait_ns / NANOS_PER_S)
-                await self._sleep(await self._connection())
+            await self._keep()
         finally:
-            self._down("STOPPED")
-
-    async def _connection(self) -> float:
-        """One connection from dial to end; the answer is how long to wait before the next, in seconds."""
-        self.stats.dials += 1
-        session = self._session_type(self._feeds, self._market)
-        pump = _Pump(self, session)
-        try:
-            line = await self._connect(
-                rebased(session.url(), self._endpoint),
-                pump,
-                frame_bytes_max=session.frame_bytes_max,
-                tls=self._tls,
-                proxy=self._proxy,
-                library=self._library,
-            )
-        except LineError as error:
-            self._tell(error)
-            self._note(error.reason, error.detail)
-            self._down(error.reason)
-            return self._backoff.wait_s(0, error.retry_after_s)
-        began_ns = self._clock.now_ns()
-        self._rise(began_ns)
-        try:
-            ending = await pump.serve(line)
-        finally:
-            self.stats.connected_since_ns = 0
-            with suppress(LineError):
-                await line.close()
-        stood_ns = self._clock.now_ns() - began_ns
-        self._note(ending.reason, ending.detail)
-        self._down(ending.reason)
-        self._log.warning(
-            "venue.disconnected", reason=ending.reason, detail=ending.detail, stood_ms=stood_ns // NANOS_PER_MS
-        )
-        return 0.0 if ending.planned else self._backoff.wait_s(stood_ns)
-
-    def _rise(self, now_ns: Nanos) -> None:
-        self._up = True
-        self.stats.connected_since_ns = now_ns
-        self._liveness.connected(now_ns)
-        self._log.info("venue.connected", sources=len(self._feeds), dials=self.stats.dials)
-        for feed in self._feeds:
-            self._put(Link(feed.source, True, "", now_ns))
-
-    def _down(self, reason: str) -> None:
-        """Tell the engine once that its sources have lost their line."""
-        if self._up is not False:
-            self._up = False
-            for feed in self._feeds:
-                self._put(Link(feed.source, False, reason, self._clock.now_ns()))
-
-    def _tell(self, error: LineError) -> None:
-        """Log a failed dial, unless one was logged a moment ago: then it is counted into the next."""
-        self._untold += 1
-        now_ns = self._clock.now_ns()
-        if self._told_ns is None or now_ns - self._told_ns >= TELL_EVERY_NS:
-            self._log.warning("venue.dial_failed", reason=error.reason, detail=error.detail, failures=self._untold)
-            self._untold, self._told_ns = 0, now_ns
-
-    def _note(self, reason: str, detail: str) -> None:
-        self.stats.ended[reason] += 1
-        self.stats.last_error = f"{reason}: {detail}"[:DETAIL_CHARS_MAX]
-
-
-class _Ending(Struct, frozen=True):
-    reason: str
-    detail: str = ""
-    planned: bool = False
-
-
-class _Pump:
-    """One connection's frames, from the socket to the inbox."""
-
-    def __init__(self, line: Line, session: Session) -> None:
-        self._line, self._session, self._stats = line, session, line.stats
-        self._receive, self._put, self._said = session.receive, line._put, line._liveness.said
-        self._now_ns = line._clock.now_ns
-        self._ended: asyncio.Future[_Ending] = asyncio.get_running_loop().create_future()
-        self._held = True  # until `serve` knows the socket, and again once the connection is over
-        self._early: list[bytes] = []
-        self._socket: socket.Socket
-        self._requests: dict[Request, asyncio.Task[None]] = {}
-
-    def on_frame(self, data: bytes) -> None:
-        if self._held:
-            if not self._ended.done():
-                self._early.append(data)
-            return
-        stats = self._stats
-        recv_ns = self._now_ns()
-        stats.frames += 1
-        stats.bytes += len(data)
-        stats.last_frame_ns = recv_ns
-        try:
-            self._take(self._receive(data, recv_ns))
-        except VenueError as error:
-            self._refuse(error)
-        except Exception as error:
-            self._blame(error)
-
-    def on_refused(self, reason: Refusal) -> None:
-        self._refuse(VenueError(reason, "refused by the socket"))
-        self.end(reason)
-
-    def on_close(self, code: int, reason: str) -> None:
-        self.end("CLOSED", f"{code} {reason}".rstrip())
-
-    def end(self, reason: str, detail: str = "", *, planned: bool = False) -> None:
-        """The connection is over, for the first reason that is given."""
-        self._held = True  # what a broken session still says does not count
-        if not self._ended.done():
-            self._ended.set_result(_Ending(reason, detail[:DETAIL_CHARS_MAX], planned))
-
-    async def serve(self, line: socket.Socket) -> _Ending:
-        """Run the connection until it ends."""
-        self._socket = line
-        early, self._early, self._held = self._early, [], self._ended.done()
-        tasks = [asyncio.ensure_future(self._blamed(job)) for job in (self._greet(), self._watch())]
-        for data in early:
-            self.on_frame(data)
-        try:
-            return await self._ended
-        finally:
-            tasks += self._requests.values()
+            tasks = [watch, *(leg.task for leg in self._legs), *([self._relief] if self._relief else ())]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, self._poller.aclose(), return_exceptions=True)
+            self._leg, self._legs, self._relief = None, [], None
+            self.stats.connected_since_ns = 0
+            for source in self._symbols:
+                self._links.fall(source, self._poller, "STOPPED")
+                self._links.fall(source, self, "STOPPED")
+                self.stats.of(source).carried = False
 
-    async def _blamed(self, job: Awaitable[None]) -> None:
+    def _prepare(self) -> None:
+        """Ask a session of the venue, which is never dialled, what repairs there are."""
+        sample = self._session_type(self._feeds, self._market)
+        base = self._wire.rest_base
+        urls = (base, *self._urls) if base else (None, *self._urls, *sample.endpoints)
+        self._dialler = Dialler(
+            self._wire,
+            self._budget,
+            urls,
+            sample.retired,
+            clock=self._clock,
+            sleep=self._sleep,
+            stats=self.stats,
+            log=self._log,
+            random=self._random,
+        )
+        self._poller = Poller(
+            sample,
+            Told(self._answered, self._failed, lambda source: self._keeper.heard_ns(source)),
+            rest=self._wire.rest,
+            rest_base=base,
+            spare=self._spare,
+            clock=self._clock,
+            stats=self.stats,
+            random=self._random,
+        )
+        rungs = {feed.source: self._rungs(sample, feed) for feed in self._feeds}
+        keeps = sample.keeps_books
+        self._keeper = Keeper(self._symbols, rungs, self._alive_by, self.stats, self._log, keeps_books=keeps)
+        self._gear = Gear(
+            clock=self._clock,
+            sleep=self._sleep,
+            rest=self._wire.rest,
+            rest_base=base,
+            stats=self.stats,
+            liveness=self._keeper.liveness,
+            heed=self._keeper.heed,
+            skew=self._keeper.skew.add,
+            first=self._first,
+            put=self._put,
+            log=self._log,
+        )
+
+    def _rungs(self, sample: Session, feed: Feed) -> list[Rung]:
+        rungs = [Rung.ALTERNATE] if len(self._dialler.endpoints.all) > 1 else []
+        if self._number == 0:  # of several lines, one asks
+            rungs += self._poller.rungs(feed.source)
+        with suppress(Exception):  # a venue file's mistake costs its own rung only
+            if sample.resubscribe([feed.symbol]):
+                rungs.append(Rung.RESUBSCRIBED)
+        return rungs
+
+    async def _keep(self) -> None:
+        """Dial whenever nothing stands and nothing is on its way."""
+        while True:
+            if self._leg is not None:
+                await asyncio.wait([self._leg.task])
+            elif self._relief is not None:
+                await asyncio.wait([self._relief])
+            else:
+                await self._dialler.pause()
+                leg = await self._dial()
+                if leg is not None:
+                    self._take_over(leg)
+
+    async def _dial(self) -> Leg | None:
+        """A connection that is being read; None: there is none now."""
+        session = self._session_type(self._feeds, self._market)
+        pump = Pump(self._gear, session)
         try:
-            await job
-        except Exception as error:
-            self._blame(error)
+            line, endpoint = await self._dialler.dial(session, pump)
+        except LineError as error:
+            self._poller.hold(self._dialler.asked_ns)
+            if self._leg is None:
+                for source in self._symbols:
+                    self._links.fall(source, self, error.reason)
+                self._keeper.lost(self._clock.now_ns())
+            return None
+        self._legs_dialled += 1
+        rank = 2 * self._number + self._legs_dialled % 2
+        leg = Leg(pump, line, endpoint, rank, self._clock.now_ns(), self._random())
+        self._legs.append(leg)
+        if self._merge is not None:
+            pump.put = through(self._merge, rank, self._put)
+        self._log.info("venue.connected", sources=len(self._feeds), dials=self.stats.dials, endpoint=endpoint.url)
+        self._keeper.connected(leg.began_ns, first=self._leg is None)
+        for source in self._symbols:
+            if not self._keeper.is_down(source):
+                self._links.rise(source, pump)
+        leg.task = asyncio.ensure_future(self._serve(leg))
+        return leg
 
-    def _take(self, events: Sequence[Event]) -> None:
-        put, stats = self._put, self._stats
-        for event in events:
-            kind = type(event)
-            if kind is Send or kind is Request:
-                self._reply(event)
-                continue
-            if kind is BookTop:
-                self._said(event.source, event.recv_ns)  # type: ignore[union-attr]
-            stats.observations += 1
-            put(event)  # type: ignore[arg-type]
+    async def _serve(self, leg: Leg) -> None:
+        """Read a connection until it ends, and clear up after it."""
+        try:
+            ending = await leg.pump.serve(leg.socket)
+        except asyncio.CancelledError:
+            for source in self._symbols:
+                self._links.fall(source, leg.pump, "STOPPED")
+            raise
+        finally:
+            with suppress(LineError):
+                await leg.socket.close()
+        self._over(leg, ending)
 
-    def _reply(self, event: Event) -> None:
-        if isinstance(event, Send):
-            self._send(event)
-        elif isinstance(event, Request) and event not in self._requests:
-            if len(self._requests) >= REQUESTS_MAX:
-                self.end("REST", "too many requests wait")
+    def _over(self, leg: Leg, ending: Ending) -> None:
+        now_ns = self._clock.now_ns()
+        fed_ns = now_ns - leg.pump.facts_ns if leg.pump.facts_ns else 0
+        retired = self._dialler.over(leg.endpoint, ending, now_ns - leg.began_ns, fed_ns)
+        reason = "ENDPOINT_RETIRED" if retired else ending.reason
+        self.stats.note(ending.reason, ending.detail)
+        tell = self._log.info if ending.planned else self._log.warning
+        stood_ms = (now_ns - leg.began_ns) // NANOS_PER_MS
+        tell("venue.disconnected", reason=reason, detail=ending.detail, stood_ms=stood_ms)
+        self._legs.remove(leg)
+        if self._merge is not None:
+            self._merge.ended(leg.rank)
+        if leg is self._leg:
+            self._leg = None
+            self.stats.connected_since_ns = 0
+        for source in self._symbols:
+            self._links.fall(source, leg.pump, reason)
+        if not self._legs:
+            self._keeper.lost(now_ns)
+
+    def _take_over(self, leg: Leg) -> None:
+        """From now on this connection counts."""
+        self._leg, self._wanted = leg, ""
+        self.stats.connected_since_ns = leg.began_ns
+        self.stats.endpoint = leg.endpoint.url or ""
+
+    async def _relieve(self, reason: str) -> None:
+        """Replace the connection that stands by one that delivers as much, without a moment between them."""
+        merge = self._merge
+        if merge is None:
+            merge = Merge(self._symbols)
+            if self._leg is not None:
+                self._leg.pump.put = through(merge, self._leg.rank, self._put)
+        new = await self._dial()
+        if new is None:
+            return
+        new.pump.put = through(merge, new.rank, self._put)
+        try:
+            until_ns = new.began_ns + RELIEF_NS
+            while self._leg is not None and not new.task.done() and not self._delivers(new):
+                if self._clock.now_ns() >= until_ns:
+                    break
+                await self._sleep(WATCH_S)
+            old, better = self._leg, self._is_better(new, reason)
+            if new.task.done():
                 return
-            self._requests[event] = asyncio.ensure_future(self._ask(event))
+            if old is None or better:
+                self._take_over(new)
+            if old is not None:
+                over, why = (old, reason) if better else (new, "NO_BETTER")
+                if not better:
+                    self._dialler.endpoints.leave(new.endpoint, self._clock.now_ns())
+                over.pump.end(why, planned=True)
+                await asyncio.wait([over.task])
+        finally:
+            self.stats.duplicates += 0 if self._merge else merge.duplicates + merge.outdated
+            if self._merge is None:
+                for leg in self._legs:
+                    leg.pump.put = self._put
 
-    def _send(self, event: Send) -> None:
-        try:
-            self._socket.send(event.data)
-        except LineError as error:
-            self.end(error.reason, error.detail)
+    def _delivers(self, new: Leg) -> bool:
+        """Whether the new connection has brought every source that was heard since it stands."""
+        owed = [source for source in self._symbols if self._keeper.heard_ns(source) >= new.began_ns]
+        return bool(owed) and all(source not in new.pump.awaited for source in owed)
 
-    async def _ask(self, request: Request) -> None:
-        rest = self._line._rest
-        try:
-            if rest is None:
-                raise LineError("UNREACHABLE", "no client for requests")
-            body = await rest.get(rebased(request.url, self._line._endpoint))
-            self._requests.pop(request, None)
-            self._take(self._session.answer(request, body, self._now_ns()))
-        except LineError as error:
-            self.end("REST", str(error))
-        except VenueError as error:
-            self._refuse(error)
-        except Exception as error:
-            self._blame(error)
+    def _is_better(self, new: Leg, reason: str) -> bool:
+        """Whether the new connection is kept instead of the old one, in the end."""
+        if self._delivers(new):
+            return True
+        if reason == "HOME":
+            return False
+        quiet = not any(self._keeper.heard_ns(source) >= new.began_ns for source in self._symbols)
+        return quiet or (reason != "RENEWED" and new.pump.facts_ns > 0)
 
-    def _refuse(self, error: VenueError) -> None:
-        first = not self._stats.refused[error.reason]
-        self._stats.refused[error.reason] += 1
-        self._stats.last_error = str(error)[:DETAIL_CHARS_MAX]
-        if first:
-            self._line._log.warning("venue.refused", reason=str(error.reason), detail=error.detail[:DETAIL_CHARS_MAX])
-        if error.reason in BROKEN_BOOK:
-            self.end(error.reason, error.detail)
+    def _first(self, pump: Pump, fact: Any) -> bool:
+        """An awaited source spoke on a connection. False: that word does not count."""
+        source = fact.source
+        for leg in reversed(self._legs):
+            if leg.pump is pump:
+                break
+            if source not in leg.pump.awaited:
+                return False  # a newer connection has the word
+        if not self._keeper.spoke(fact):
+            return False
+        pump.awaited.discard(source)
+        self._links.rise(source, pump, self._keeper.reason(source))
+        return True
 
-    def _blame(self, error: Exception) -> None:
-        """A venue file raised what it must not: its frame is lost and its state unknown, so it starts afresh."""
-        self._stats.refused["INTERNAL"] += 1
-        self._line._log.error("venue.broken", exc_info=error)
-        self.end("INTERNAL", f"{type(error).__name__}: {error}")
+    def _answered(self, source: int, rung: Rung, facts: Sequence[Observation]) -> None:
+        if not self._keeper.answered(source, facts, self._clock.now_ns()):
+            return
+        self._links.rise(source, self._poller, str(rung))
+        for fact in facts:
+            self._put(fact)
 
-    async def _greet(self) -> None:
-        for place, message in enumerate(self._session.open()):
-            if place >= SENDS_AT_ONCE:
-                await self._line._sleep(SEND_GAP_S)
-            self._send(message)
+    def _failed(self, source: int, rung: Rung, reason: str) -> None:
+        self._links.fall(source, self._poller, f"{rung}:{reason}")
 
     async def _watch(self) -> None:
-        """Ping, renew, and end the connection when a source is silent."""
-        session, liveness, line = self._session, self._line._liveness, self._line
-        began_ns = pinged_ns = self._now_ns()
-        share = RENEW_SHARE_MIN + line._random() * (RENEW_SHARE_MAX - RENEW_SHARE_MIN)
-        lifetime_ns = int(session.lifetime_ms * NANOS_PER_MS * share)
         while True:
-            await line._sleep(WATCH_S)
-            now_ns = self._now_ns()
-            if session.ping_ms and now_ns - pinged_ns >= session.ping_ms * NANOS_PER_MS:
-                pinged_ns = now_ns
-                for message in session.idle(now_ns):
-                    self._send(message)
-            if lifetime_ns and now_ns - began_ns >= lifetime_ns:
-                self.end("RENEWED", planned=True)
-            silent = liveness.silent(now_ns)
-            if silent:
-                symbols = [feed.symbol for feed in line._feeds if feed.source in silent]
-                line._log.warning(
-                    "venue.silent", symbols=symbols, deadline_ms=[liveness.deadline_ns(s) // 10**6 for s in silent]
-                )
-                liveness.repaired(silent)
-                self.end("SILENT", ", ".join(symbols))
-                return
+            await self._sleep(WATCH_S)
+            try:
+                self._look(self._clock.now_ns())
+            except Exception as error:  # our own mistake must not end the watch over the others
+                self._log.error("line.broken", exc_info=error)
 
+    def _look(self, now_ns: Nanos) -> None:
+        """Judge the health of every source, and do what is to be done."""
+        late_ns, self._looked_ns = now_ns - self._looked_ns, now_ns
+        if self._looked_ns and late_ns > HELD_UP_NS:
+            return
+        for leg in self._legs:
+            leg.look(now_ns, self._keeper.heed)
+        if self._leg is not None and self._leg.is_due(now_ns):
+            self._wanted = self._wanted or "RENEWED"
+        self._obey(self._keeper.look(now_ns, standing=self._leg is not None), now_ns)
+        self._go_home(now_ns)
+        if self._wanted and self._relief is None and self._leg is not None:
+            reason, self._wanted = self._wanted, ""
+            self._relief = asyncio.ensure_future(self._relieve(reason))
+            self._relief.add_done_callback(self._relieved)
+        if self._merge is not None and self._number == 0:
+            self.stats.duplicates = self._merge.duplicates + self._merge.outdated
+        for source in self._symbols:
+            self.stats.of(source).carried = self._links.carried(source)
+        ours = (self._poller, *(leg.pump for leg in self._legs))
+        polls = self._keeper.polls()
+        alone = {source: rung for source, rung in polls.items() if not self._links.carried(source, besides=ours)}
+        self._poller.look(alone, now_ns)
 
-def rebased(url: str, endpoint: str | None) -> str:
-    """The address with its scheme, host and port replaced by the endpoint's, whose path is put in front.
+    def _relieved(self, task: asyncio.Task[None]) -> None:
+        self._relief = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("line.broken", exc_info=error)
 
-    A request keeps to HTTP and a stream to WebSocket, secure exactly when the endpoint is.
-    """
-    if endpoint is None:
-        return url
-    to, parts = urlsplit(endpoint), urlsplit(url)
-    secure = to.scheme in ("wss", "https")
-    scheme = ("wss" if secure else "ws") if parts.scheme in ("ws", "wss") else ("https" if secure else "http")
-    return urlunsplit((scheme, to.netloc, to.path.rstrip("/") + parts.path, parts.query, ""))
+    def _obey(self, orders: Orders, now_ns: Nanos) -> None:
+        for source, reason in orders.down.items():
+            lasts = self._alive_by.get(source) is Channel.TICKER  # a stated rate has a time of its own by which it ages
+            for leg in self._legs:
+                leg.pump.awaited.add(source)
+                if not lasts:
+                    self._links.fall(source, leg.pump, reason)
+        for source in orders.well:
+            self._links.fall(source, self._poller, "STREAM")
+        if orders.resubscribe and self._leg is not None:
+            self._leg.pump.resubscribe([self._symbols[source] for source in orders.resubscribe])
+        if orders.alternate:
+            newest = self._legs[-1] if self._legs else None
+            self._dialler.endpoints.leave_for_another(newest.endpoint if newest else None, now_ns)
+            if newest is not None and newest is not self._leg:
+                newest.pump.end("NO_BETTER", planned=True)
+        if self._leg is not None:
+            self._wanted = orders.renew or self._wanted
+
+    def _go_home(self, now_ns: Nanos) -> None:
+        """Move back to a better endpoint when it is free again and all is well; forgive the one that stands long."""
+        leg = self._leg
+        if leg is None or not leg.is_healthy(now_ns):
+            return
+        better = self._dialler.endpoints.best(now_ns)
+        if better is leg.endpoint:
+            self._dialler.endpoints.delivered(better)
+        elif not self._wanted and self._relief is None and now_ns - self._moved_ns >= RELIEF_GAP_NS:
+            self._moved_ns = now_ns
+            self._wanted = "HOME"

@@ -1,12 +1,16 @@
 """How the house asks over HTTP: bounded in size, time and rate, verified, never redirected, every refusal named.
 
 Each host has a budget of requests; whoever is told to wait (429, 418, 503 with Retry-After) is not asked again before.
+Retry-After is a number of seconds or a date (RFC 9110 section 10.2.3); a date is measured against our own clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,6 +21,7 @@ from oracle.clock import Clock
 from oracle.collectors.socket import refused_by
 from oracle.core.types import NANOS_PER_S, Nanos
 from oracle.errors import LineError
+from oracle.venues.base import Request
 
 TIMEOUT_S = 10.0
 BODY_BYTES_MAX = 1 << 20
@@ -82,11 +87,20 @@ class Rest:
 
     async def get(self, url: str, *, body_bytes_max: int | None = None) -> bytes:
         """The body of a 200. Raises LineError for everything else."""
-        answer = await self.fetch("GET", url, body_bytes_max=body_bytes_max)
+        return await self.ask(Request(url, ""), body_bytes_max=body_bytes_max)
+
+    async def ask(self, request: Request, *, body_bytes_max: int | None = None) -> bytes:
+        """The body of a 200 to what a Session wants answered, JSON in a POST. Raises LineError for everything else."""
+        answer = await self.fetch(
+            request.method,
+            request.url,
+            headers={"Content-Type": "application/json"} if request.content else None,
+            content=request.content.encode() or None,
+            body_bytes_max=body_bytes_max,
+        )
         if answer.status != 200:
-            raise refused_by(
-                answer.status, answer.headers.get("retry-after"), answer.body[:80].decode("utf-8", "replace")
-            )
+            detail = answer.body[:80].decode("utf-8", "replace")
+            raise refused_by(answer.status, self._seconds(answer.headers.get("retry-after")), detail)
         return answer.body
 
     async def fetch(
@@ -138,7 +152,7 @@ class Rest:
 
     def _judge(self, response: httpx.Response, budget: _Budget) -> None:
         status = response.status_code
-        refusal = refused_by(status, response.headers.get("retry-after"))
+        refusal = refused_by(status, self._seconds(response.headers.get("retry-after")))
         if refusal.reason in ("RATE_LIMITED", "BANNED") or (status == 503 and refusal.retry_after_s):
             pause_s = refusal.retry_after_s or PAUSE_S
             budget.closed_until_ns = self._clock.now_ns() + int(pause_s * NANOS_PER_S)
@@ -146,6 +160,15 @@ class Rest:
             raise refusal
         if response.headers.get("content-encoding", "identity") != "identity":
             raise LineError("REFUSED", "an encoding nobody asked for", status=status)
+
+    def _seconds(self, retry_after: str | None) -> str | None:
+        """A Retry-After in whole seconds from now, when it was a date; else as it was said."""
+        try:
+            until = parsedate_to_datetime(retry_after or "")
+        except (ValueError, OverflowError):
+            return retry_after
+        zoned = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return str(max(0, ceil(zoned.timestamp() - self._clock.now_ns() / NANOS_PER_S)))
 
 
 async def _bounded(response: httpx.Response, bytes_max: int) -> bytes:

@@ -166,6 +166,16 @@ class _Picows(picows.WSListener):
         if not self._transport.is_disconnected:
             self._transport.send(WSMsgType.TEXT, text)
 
+    def pause(self) -> None:
+        """Let the venue's bytes wait in the network until `resume`."""
+        if not self._transport.is_disconnected:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._transport.is_disconnected:
+            self._transport.underlying_transport.resume_reading()
+
     async def close(self) -> None:
         if not self._transport.is_disconnected:
             self._transport.send_close(WSCloseCode.OK)

@@ -18,6 +18,7 @@ from oracle.trial import faults
 
 if TYPE_CHECKING:
     from oracle.trial.case import Outcome
+    from oracle.trial.peers import Seen
 
 EXAMPLES = (
     "oracle faults                                    every venue under every fault: some minutes",
@@ -26,7 +27,6 @@ EXAMPLES = (
     "oracle faults --day                              a quiet market for a day: nothing may be repaired",
     "oracle faults --peers                            the same for ccxt.pro and cryptofeed, where installed",
 )
-WORDS = ("harmless", "untimed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +69,52 @@ def _faults(wanted: Sequence[faults.Fault], names: Sequence[str], as_json: bool)
     else:
         print(shown(wanted, venues, outcomes))
     return int(not all(outcome.in_time for outcome in outcomes))
+
+
+def _day(as_json: bool) -> int:
+    from oracle.trial import day, rig
+
+    rig.quiet()
+    _progress(f"a day of {day.VENUE} in simulated time; a minute or so")
+    quiet = day.played()
+    if as_json:
+        print("\n".join(msgspec.json.encode(each).decode() for each in quiet))
+    else:
+        rows = [(q.manner, q.books, f"{q.longest_gap_s:.0f}", _counts(q.repairs)) for q in quiet]
+        print(table(rows, ["every 20 s", "books", "longest gap, s", "repairs of the line"]))
+    return int(any(each.repairs for each in quiet))
+
+
+def _counts(repairs: dict[str, int]) -> str:
+    return ", ".join(f"{count} {step}" for step, count in repairs.items()) or "none"
+
+
+def _peers(wanted: Sequence[faults.Fault], as_json: bool) -> int:
+    from oracle.trial import peers, rig
+
+    rig.quiet()
+    found = peers.installed()
+    for name in peers.NAMES:
+        if name not in found:
+            _progress(f"{name} is not installed: pip install 'oracle[bench-peers]'")
+    seconds = (faults.WARM_MS + peers.OBSERVED_MS) / 1_000
+    _progress(f"{', '.join(found)}: {len(wanted)} faults of a fake {peers.VENUE} at once, {seconds:.0f} s")
+    seen = asyncio.run(peers.observed(list(found), wanted))
+    if as_json:
+        print("\n".join(msgspec.json.encode(each).decode() for each in seen))
+    else:
+        cells = {(each.client, each.fault): peer_cell(each) for each in seen}
+        rows = [[f"{name} {found[name]}", *(cells[name, fault.name] for fault in wanted)] for name in found]
+        print(table(rows, ["known/repaired, s", *(fault.name for fault in wanted)]))
+    return int(any(each.known_ms is None for each in seen))
+
+
+def peer_cell(seen: Seen) -> str:
+    """What a cell says of another client."""
+    if seen.known_ms is None:
+        return seen.how or f"not in {seen.observed_ms / 1_000:.0f}"
+    repaired = "never" if seen.repaired_ms is None else f"{seen.repaired_ms / 1_000:.1f}"
+    return f"{seen.known_ms / 1_000:.1f}/{repaired}"
 
 
 def shown(wanted: Sequence[faults.Fault], venues: Sequence[str], outcomes: Sequence[Outcome]) -> str:

@@ -25,6 +25,7 @@ EXAMPLES = (
     "oracle play kraken.txt.gz --once | tee address.txt",
 )
 SPEED_MAX = 1_000.0
+LOOK_S = 0.05
 
 
 class Recorded(NamedTuple):
@@ -95,9 +96,9 @@ async def _serve(recorded: Recorded, venue: str, speed: float, port: int, once: 
     async with TapeServer(takes, speed, answers=recorded.answers, asked=recorded.asked, port=port) as server:
         print(told(server.url, venue), flush=True)
         count = sum(len(played) for played in recorded.takes.values())
-        print(f"{recorded.frames} frames of {count} connections, {speed:g} times as fast; Ctrl-C ends", file=sys.stderr)
-        while not (once and server.played):
-            await asyncio.sleep(0.05)
+        print(f"{recorded.frames} frames, {count} connections, {speed:g} times as fast; Ctrl-C ends", file=sys.stderr)
+        while not (once and server.played):  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(LOOK_S)
 
 
 def told(url: str, venue: str) -> str:

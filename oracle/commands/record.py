@@ -1,4 +1,4 @@
-"""`oracle record`: writes down every frame that a venue and the oracle say to each other, to be decoded or played later.
+"""`oracle record`: writes down every frame that a venue and the oracle say to each other, to be decoded or played.
 
 The venue is dialled as the service dials it, and heard through the same pump: tickets, greetings, pings and REST
 answers are there. There is one connection at a time, because the tape format does not say to which one a frame belongs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from oracle.collectors import tape
 from oracle.collectors.tape import Direction, Frame
 from oracle.core.types import NANOS_PER_S
-from oracle.errors import ConfigError, LineError
+from oracle.errors import ConfigError, LineError, VenueError
 
 if TYPE_CHECKING:
     from oracle.clock import Clock
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from oracle.collectors.rest import Rest
     from oracle.collectors.socket import Handler, Socket
     from oracle.errors import Refusal
-    from oracle.venues.base import Feed, Request
+    from oracle.venues.base import Feed, Request, Session
 
 EXAMPLES = (
     "oracle record kraken BTC/USD ETH/USD --minutes 10",
     "oracle record binance BTCUSDT --market usdm --minutes 1 --out tape.txt.gz",
-    "oracle record kraken BTC/USD --minutes 1 --out t.txt && oracle decode kraken t.txt",
+    "oracle record kraken BTC/USD --out t.txt.gz       then: oracle decode kraken t.txt.gz, or oracle play t.txt.gz",
 )
 TOLD_EVERY_S = 10.0
 MINUTES_MAX = 7 * 24 * 60.0
@@ -51,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("venue", metavar="VENUE", help="kraken, or a module's dotted name")
     parser.add_argument("pairs", metavar="PAIR", nargs="+", help="a market as the venue names it: BTC/USD, btcusdt")
     parser.add_argument("--minutes", metavar="N", type=_minutes, default=1.0, help="how long; 1. Ctrl-C ends it sooner")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="packed when it ends in .gz; without it a name is made")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="a new file, packed when it ends in .gz; a name is made"
+    )
     parser.add_argument("--market", default="spot", help="the venue's market, for example linear")
     parser.add_argument("--url", metavar="URL", help="dial this scheme, host and port instead of the venue's own")
     parser.add_argument("--proxy", metavar="URL", help="an HTTP proxy to dial through")
@@ -79,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
 async def _recorded(recorder: Recorder, args: argparse.Namespace) -> None:
     """Record until the time is up or somebody interrupts."""
     stop = asyncio.Event()
-    with suppress(NotImplementedError):  # a loop without signals: Ctrl-C ends the program, the file is closed all the same
+    with suppress(NotImplementedError):  # a loop without signals: Ctrl-C ends the program, and the file is closed
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
     telling = asyncio.create_task(_told(recorder))
     how = How(args.market, args.url, args.proxy)
@@ -111,48 +114,44 @@ async def record(recorder: Recorder, venue: str, pairs: Sequence[str], until: Aw
 
 
 async def _kept(recorder: Recorder, venue: str, pairs: Sequence[str], clock: Clock, how: How) -> None:
-    from oracle.collectors.backoff import DialBudget
-    from oracle.collectors.dialler import Dialler, Wire
+    """Dial, listen, and dial again when a connection has ended, never in a hurry."""
+    from oracle.collectors.backoff import Backoff, DialBudget
     from oracle.collectors.pump import Pump
     from oracle.venues import base
 
     session_type, _ = base.load(venue)
     feeds = [base.Feed(source, pair) for source, pair in enumerate(pairs)]
     gear = _gear(recorder, session_type.venue, feeds, clock, how)
-    wire = Wire(
-        connect=recorder.connect,
-        library="aiohttp" if how.proxy else "picows",
-        proxy=how.proxy,
-        rest=recorder,
-        rest_base=how.endpoint,
-    )
-    dialler = Dialler(
-        wire,
-        DialBudget(session_type.dials_per_minute_max),
-        [how.endpoint],
-        session_type.retired,
-        clock=clock,
-        sleep=asyncio.sleep,
-        stats=gear.stats,
-        log=gear.log,
-    )
+    backoff, budget = Backoff(random.random), DialBudget(session_type.dials_per_minute_max)
     while True:
-        await dialler.pause()
+        await asyncio.sleep(budget.reserve(clock.now_ns()) / NANOS_PER_S)
         session = session_type(feeds, how.market)
-        pump = Pump(gear, session)
+        pump, retry_after_s = Pump(gear, session), 0.0
         try:
-            socket, endpoint = await dialler.dial(session, pump)
-        except LineError:
-            continue
-        pinging = asyncio.create_task(_pinged(pump, session.ping_ms / 1_000, clock))
-        try:
-            ending = await pump.serve(socket)
-        finally:
-            pinging.cancel()
-            with suppress(LineError):
-                await socket.close()
+            await _served(recorder, session, pump, clock, how)
+        except (LineError, VenueError) as error:
+            print(f"{venue}: {error}", file=sys.stderr, flush=True)
+            retry_after_s = getattr(error, "retry_after_s", 0.0)
         fed_ns = clock.now_ns() - pump.facts_ns if pump.facts_ns else 0
-        dialler.over(endpoint, ending.code, ending.notice, fed_ns, planned=False)
+        await asyncio.sleep(backoff.wait_s(fed_ns, retry_after_s))
+
+
+async def _served(recorder: Recorder, session: Session, pump: Pump, clock: Clock, how: How) -> None:
+    """One connection from its ticket to its end. Raises LineError, and VenueError for a ticket that is none."""
+    from oracle.collectors.asking import ask, rebased
+
+    if (ticket := session.ticket()) is not None:
+        session.admit(await ask(recorder, ticket, how.endpoint))
+    url, library = rebased(session.url(), how.endpoint), "aiohttp" if how.proxy else "picows"
+    most = session.frame_bytes_max
+    socket = await recorder.connect(url, pump, frame_bytes_max=most, proxy=how.proxy, library=library)
+    pinging = asyncio.create_task(_pinged(pump, session.ping_ms / 1_000, clock))
+    try:
+        await pump.serve(socket)
+    finally:
+        pinging.cancel()
+        with suppress(LineError):
+            await socket.close()
 
 
 def _gear(recorder: Recorder, venue: str, feeds: Sequence[Feed], clock: Clock, how: How) -> Gear:
@@ -265,6 +264,8 @@ class _Tapped:
 
     def on_frame(self, data: bytes) -> None:
         self.stand()
+        if not self._recorder.received:
+            print(f"the first frame of {self._url}", file=sys.stderr, flush=True)
         self._recorder.received += 1
         self._recorder.write(Direction.RECEIVED, self._url, data)
         self._handler.on_frame(data)

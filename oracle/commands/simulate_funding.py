@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,17 +18,16 @@ from oracle import methods
 from oracle.commands.common import table
 from oracle.core.method import PerpMethod, funds
 from oracle.core.params import Rules
-from oracle.core.simulation import Simulated, curve, simulated, spread
-from oracle.core.types import NANOS_PER_S, Nanos
+from oracle.core.simulation import Simulated, curve, spread
+from oracle.core.types import Nanos
 from oracle.errors import ConfigError
+from oracle.publishers import simulating
 
 EXAMPLES = (
     "oracle simulate-funding --premium 5bp --notional 50000        every methodology, a line each",
     "oracle simulate-funding --method hyperliquid --premium 0.0005 --notional 50000 --at 2023-06-20",
     "oracle simulate-funding --method hk1 --curve --reach 1% --points 201 > curve.csv",
 )
-_SHARE = re.compile(r"^([+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*(%|bps?|)$")
-_UNITS = {"": 1.0, "%": 100.0, "bp": 10_000.0, "bps": 10_000.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +49,7 @@ def main(args: argparse.Namespace) -> int:
     if args.curve:
         return _curves(chosen, share(args.reach, "--reach"), args.points, args.notional, at_ns)
     premium = share(args.premium, "--premium")
-    rows = []
-    for name, method in chosen:
-        rules = methods.rules_at(method, at_ns)
-        rows.append((name, rules, simulated(method, rules, premium, args.notional)))
+    rows = simulating.costs(chosen, premium, args.notional, at_ns)
     if args.json:
         said = [{"method": name, "version": rules.version, **msgspec.to_builtins(made)} for name, rules, made in rows]
         print(msgspec.json.format(msgspec.json.encode(said), indent=2).decode())
@@ -68,10 +62,7 @@ def main(args: argparse.Namespace) -> int:
 def asked(name: str | None) -> Iterator[tuple[str, PerpMethod]]:
     """The methodologies to ask: the one of that id, or every shipped one that funds. Raises ConfigError."""
     if name is None:
-        for each in methods.shipped():
-            method = methods.load(each)
-            if funds(method):
-                yield each, method
+        yield from simulating.funders(methods.shipped())
         return
     try:
         method = methods.load(name)
@@ -86,22 +77,18 @@ def asked(name: str | None) -> Iterator[tuple[str, PerpMethod]]:
 
 def share(text: str, key: str) -> float:
     """A share as people write it: `0.0005`, `0.05%`, `5bp`. Raises ConfigError."""
-    match = _SHARE.match(text.strip())
-    if not match:
-        raise ConfigError("is no share", key=key, value=text, remedy="for example 0.0005, 0.05% or 5bp")
-    return float(match[1]) / _UNITS[match[2]]
+    if (found := simulating.share(text)) is None:
+        raise ConfigError("is no share", key=key, value=text, remedy=f"for example {simulating.SHARE_EXAMPLES}")
+    return found
 
 
 def instant(text: str | None) -> Nanos:
     """A date or date-time in UTC as ns; None is now. Raises ConfigError."""
     if text is None:
         return time.time_ns()
-    try:
-        then = datetime.fromisoformat(text)
-    except ValueError:
-        remedy = "for example 2023-06-20 or 2023-06-20T08:00:00"
-        raise ConfigError("is no date", key="--at", value=text, remedy=remedy) from None
-    return int((then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()) * NANOS_PER_S
+    if (found := simulating.instant(text)) is None:
+        raise ConfigError("is no date", key="--at", value=text, remedy=f"for example {simulating.INSTANT_EXAMPLES}")
+    return found
 
 
 def _row(name: str, rules: Rules, made: Simulated) -> tuple[str, ...]:

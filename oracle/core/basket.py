@@ -8,6 +8,8 @@ breakdown) is that of HK-1 for every methodology, so that the ladder can judge a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,7 +18,7 @@ from oracle.core.maths import median, median3
 from oracle.core.params import IndexRules
 from oracle.core.sources import SourceState
 from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
-from oracle.core.weighted import weighted_mean
+from oracle.core.weighted import liquidity_mid, weighted_mean
 
 
 class Part(Struct, gc=False):
@@ -48,6 +50,12 @@ def middle_of(c: Candidate) -> float:
     """The median of last trade, best bid and best ask, converted; the mid while no trade is known."""
     last = known(c).last
     return median3(c.bid, c.ask, last) * c.rate if last > 0.0 else mid_of(c)
+
+
+def liquidity_mid_of(c: Candidate) -> float:
+    """The mid that leans towards the thinner side of the best bid and ask, converted."""
+    state = known(c)
+    return liquidity_mid(c.bid, state.bid_size, c.ask, state.ask_size) * c.rate
 
 
 def parts(
@@ -124,7 +132,7 @@ def drop_ends(found: Sequence[Part]) -> list[Part]:
     everyone."""
     if len(found) < 3:
         return list(found)
-    ordered = sorted(found, key=lambda part: part.price)
+    ordered = sorted(found, key=lambda part: (part.price, part.who.venue))
     for part in (ordered[0], ordered[-1]):
         part.who.verdict = Verdict.OUTLIER
     return ordered[1:-1]
@@ -181,3 +189,39 @@ def cohort(found: Sequence[Part], price: float, rules: IndexRules) -> Cohort:
         high=max(stated),
         closed=all(part.who.verdict is Verdict.CLOSED for part in found),
     )
+
+
+class Sides(NamedTuple):
+    """What is seen of one source's book, in the index's currency: best first, only levels that state something."""
+
+    bids: Sequence[tuple[float, float]]
+    asks: Sequence[tuple[float, float]]
+
+    @property
+    def mid(self) -> float:
+        """The middle of best bid and ask."""
+        return (self.bids[0][0] + self.asks[0][0]) / 2.0
+
+
+def sides_of(c: Candidate, at_ns: Nanos, age_ms_max: int) -> Sides | Verdict:
+    """The book of a source: its depth where that is young enough, or else its best levels; or why there is none.
+
+    A level without a price and a size above zero does not count (sizes that are not stated among them).
+    """
+    seen, age_ns_max = known(c), age_ms_max * NANOS_PER_MS
+    if seen.depth is not None and at_ns - seen.depth.recv_ns <= age_ns_max:
+        return sound(seen.depth.bids, seen.depth.asks, c.rate)
+    if c.age_ns > age_ns_max:
+        return Verdict.STALE
+    return sound(((c.bid, seen.bid_size),), ((c.ask, seen.ask_size),), c.rate)
+
+
+def sound(
+    bids: Sequence[tuple[float, float]], asks: Sequence[tuple[float, float]], rate: float = 1.0
+) -> Sides | Verdict:
+    """A book without levels that are no numbers or not positive, its prices times `rate`; or what is wrong with it."""
+    kept = [[(p * rate, size) for p, size in side if 0.0 < p < inf and 0.0 < size < inf] for side in (bids, asks)]
+    if not kept[0] or not kept[1]:
+        return Verdict.ONE_SIDED
+    found = Sides(sorted(kept[0], reverse=True), sorted(kept[1]))
+    return Verdict.CROSSED if found.bids[0][0] >= found.asks[0][0] else found

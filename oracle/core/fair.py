@@ -103,14 +103,14 @@ def smoothed(
 ) -> Marked:
     """I + EMA(price − I), held within `band` of the index; `price` is the contract's by the platform's own book.
 
-    None: the book says nothing now, and the average stands as it is. It is forgotten when the feed is lost or the
-    index is not usable; without one the mark is the index. `tau_ms` is the time constant.
+    None: the book says nothing now, and the average stands as it is; it is forgotten when the feed is lost. Without
+    one, and in a fallback of the index, the mark is the index. `tau_ms` is the time constant.
     """
-    if lost(now, perp) or not now.index_usable:
+    if lost(now, perp):
         memory.basis = Ema()
-    elif price is not None:
+    elif price is not None and now.index_usable:
         memory.basis.add(price - now.index, now.at_ns, tau_ms)
-    average = memory.basis.value()
+    average = memory.basis.value() if now.index_usable else None
     basis = None if average is None else now.index + average
     return banded(now, perp, now.index if basis is None else basis, band, basis=basis)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 from msgspec import Struct, field
 
@@ -46,7 +47,11 @@ def sample(
     contract_size: float,
 ) -> Sampled:
     """[max(0, IB − I) − max(0, I − IA)] / I (F1). A thin side's term is zero and flagged; both thin: missing (F2)."""
-    made = _impacts(bids, asks, notional, contract, contract_size)
+    return _one_sided(_impacts(bids, asks, notional, contract, contract_size), index)
+
+
+def _one_sided(made: Sampled, index: float) -> Sampled:
+    """The premium of impact prices: what the bid is above the index, less what the ask is below it."""
     impact_bid, impact_ask = made.impact_bid, made.impact_ask
     if impact_bid is None and impact_ask is None:
         made.reasons.append(Reason.MISSING)
@@ -61,6 +66,24 @@ def of_book(depth: Depth, index: float, perp: PerpInstrument) -> Sampled:
     """`sample` of a platform's book with its instrument's own impact notional."""
     notional = perp.rules.funding.impact_notional
     return sample(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
+
+
+def average_fill(levels: Sequence[tuple[float, float]], quantity: float) -> float | None:
+    """The average price of the first `quantity` of these levels, in the unit of their sizes; None: too thin."""
+    left, paid = quantity, []
+    for price, size in levels:
+        taken = min(size, left)
+        paid.append(price * taken)
+        left -= taken
+        if left <= 0.0:
+            return fsum(paid) / quantity
+    return None
+
+
+def of_quantity(depth: Depth, index: float, quantity: float) -> Sampled:
+    """The one-sided premium where impact prices are of so many contracts, not of a notional (BTSE until 2021)."""
+    fills = average_fill(depth.bids, quantity), average_fill(depth.asks, quantity)
+    return _one_sided(_priced(*fills), index)
 
 
 def of_mid(depth: Depth, index: float) -> Sampled:
@@ -107,6 +130,9 @@ def _impacts(
 ) -> Sampled:
     """Both impact prices, and which side is too thin for one; no premium yet."""
     bid = impact_price(bids, notional, contract, contract_size)
-    ask = impact_price(asks, notional, contract, contract_size)
+    return _priced(bid, impact_price(asks, notional, contract, contract_size))
+
+
+def _priced(bid: float | None, ask: float | None) -> Sampled:
     thin = [Reason.THIN_BID] * (bid is None) + [Reason.THIN_ASK] * (ask is None)
     return Sampled(None, bid, ask, thin)

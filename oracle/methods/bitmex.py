@@ -16,15 +16,15 @@ from msgspec import Struct
 from oracle.core import basket, frame
 from oracle.core.basket import Part
 from oracle.core.fair import fixed, funding_leg
-from oracle.core.funding import Funded, FundingState, Rated, dampened, interest, mean, take
+from oracle.core.funding import FROM, Funded, FundingState, Rated, ahead, dampened, interest, mean, take
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Member, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.maths import clamp, quantise
+from oracle.core.maths import clamp
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
 from oracle.core.premium import Sampled
 from oracle.core.premium import sample as impact_sample
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, RATE_DECIMALS, Depth, Nanos, Reason, Verdict
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Reason, Verdict
 from oracle.core.weighted import weighted_mean
 
 ID = "bitmex"
@@ -229,40 +229,15 @@ def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpI
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """What the running interval pays: the rate that the interval before it made (section 9).
-
-    At the interval's end the rate that its own samples make is noted, under the time from which it counts.
-    """
+    """What the running interval pays: the rate that the interval before it made, no further than a step from its own
+    (section 9)."""
     rules = perp.rules
-    interval_ns = rules.funding.interval_ms * NANOS_PER_MS
-    paid = state.notes.windows.get(str(state.start_ns))
+    paid = state.notes.windows.get(f"{FROM}{state.start_ns}")
+    before = paid[0] / 1e8 if paid else None
     made = fund_mean(
-        state,
-        until_ns,
-        rules.funding,
-        mean(state),
-        lambda premium: stepped(rate(premium, rules), paid[0] / 1e8 if paid else None, rules.own),
+        state, until_ns, rules.funding, mean(state), lambda premium: stepped(rate(premium, rules), before, rules.own)
     )
-    if until_ns == state.start_ns + interval_ns:
-        fallback = Reason.FUNDING_FALLBACK in made.reasons or Reason.NO_SAMPLES in made.reasons
-        kept = {str(state.start_ns): paid} if paid else {}
-        noted = [float(made.rate_e8), float(made.inner_binding), float(made.cap_binding), float(fallback)]
-        state.notes.windows = {**kept, str(until_ns): noted}
-    return _as_paid(made, paid, rules)
-
-
-def _as_paid(made: Funded, paid: list[float] | None, rules: Rules) -> Funded:
-    """The running interval's samples, with the rate that it pays; nothing noted: the interest alone."""
-    if paid is None:
-        made.rate_e8 = quantise(interest(rules.funding), RATE_DECIMALS)
-        made.inner_binding = made.cap_binding = False
-        made.reasons = [Reason.FUNDING_FALLBACK]
-        return made
-    made.rate_e8, made.inner_binding, made.cap_binding = int(paid[0]), bool(paid[1]), bool(paid[2])
-    made.reasons = [Reason.FUNDING_FALLBACK] if paid[3] else []
-    if made.cap_binding:
-        made.reasons.append(Reason.FUNDING_AT_CAP)
-    return made
+    return ahead(state, until_ns, made, rules.funding)
 
 
 def stepped(made: Rated, before: float | None, own: Own) -> Rated:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import fsum, inf, sqrt
+from math import fsum, sqrt
 from typing import Annotated, NamedTuple
 
 from msgspec import Struct
 
 from oracle.core import basket, frame
-from oracle.core.basket import Part
+from oracle.core.basket import Part, Sides
 from oracle.core.index import Candidate, Cohort, Member, Memory
 from oracle.core.maths import decay
 from oracle.core.params import Rules, ms, num, word
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos, Verdict
+from oracle.core.types import NANOS_PER_S, Nanos, Verdict
 from oracle.core.weighted import weighted_mean
 
 ID = "cf_brti"
@@ -96,18 +96,6 @@ SETS: tuple[Rules, ...] = (
 )
 
 
-class Book(NamedTuple):
-    """One venue's order book, best first, without levels that state nothing."""
-
-    bids: Levels
-    asks: Levels
-
-    @property
-    def mid(self) -> float:
-        """The middle of best bid and ask."""
-        return (self.bids[0][0] + self.asks[0][0]) / 2.0
-
-
 class Calculated(NamedTuple):
     """An index and what it was made with: the utilised depth, the cap, and the lowest and highest mid it averages."""
 
@@ -122,10 +110,10 @@ def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: 
     """The depth-weighted mid of the books that are in time, sound and not potentially erroneous (section 6)."""
     own: Own = rules.own
     named = dict.fromkeys(own.constituents, 1.0)
-    books: dict[int, Book] = {}
+    books: dict[int, Sides] = {}
     found = []
     for part in basket.parts(candidates, named, otherwise=0.0 if named else 1.0):
-        book = _book_of(part.who, own, at_ns)
+        book = basket.sides_of(part.who, at_ns, own.lag_ms)
         if isinstance(book, Verdict):
             part.who.verdict = book
             continue
@@ -138,26 +126,6 @@ def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: 
     voted = basket.cohort(found, made.price, rules.index)
     voted.low, voted.high = min(voted.low, made.low), max(voted.high, made.high)
     return voted
-
-
-def _book_of(c: Candidate, own: Own, at_ns: Nanos) -> Book | Verdict:
-    """The book of a source, converted: its depth where it is in time, or else its best levels; or why there is none."""
-    known, lag_ns = basket.known(c), own.lag_ms * NANOS_PER_MS
-    depth = known.depth
-    if depth is not None and at_ns - depth.recv_ns <= lag_ns:
-        return sound(depth.bids, depth.asks, c.rate)
-    if c.age_ns > lag_ns:
-        return Verdict.STALE
-    return sound(((c.bid, known.bid_size),), ((c.ask, known.ask_size),), c.rate)
-
-
-def sound(bids: Levels, asks: Levels, rate: float = 1.0) -> Book | Verdict:
-    """A book without levels that are no numbers or not positive, its prices times `rate`; or what is wrong with it."""
-    kept = [[(p * rate, size) for p, size in side if 0.0 < p < inf and 0.0 < size < inf] for side in (bids, asks)]
-    if not kept[0] or not kept[1]:
-        return Verdict.ONE_SIDED
-    book = Book(sorted(kept[0], reverse=True), sorted(kept[1]))
-    return Verdict.CROSSED if book.bids[0][0] >= book.asks[0][0] else book
 
 
 def _screened(found: Sequence[Part], members: Sequence[Member], own: Own) -> list[Part]:
@@ -176,7 +144,7 @@ def _screened(found: Sequence[Part], members: Sequence[Member], own: Own) -> lis
     return [part for part in found if not members[part.who.place].rejected]
 
 
-def calculate(books: Sequence[Book], own: Own) -> Calculated:
+def calculate(books: Sequence[Sides], own: Own) -> Calculated:
     """The index of these books (rules 4.1.3 and 6.2), unrounded. There must be at least one."""
     asks = sorted(level for book in books for level in book.asks)
     bids = sorted((level for book in books for level in book.bids), reverse=True)

@@ -1,8 +1,8 @@
 """OKEx in December 2018: the perpetual swap as it was launched, inverse, with funding twice a day.
 
-Published in `methodology/okex_2018.md`. Source: "OKEx launched Perpetual Swap" of 3 December 2018 with the funding times
-as updated on 14 December. It states the funding formula, its times and the tiers of a liquidation; the index, the mark,
-the window of the average and the interest are not in it, and are labelled parameters here.
+Published in `methodology/okex_2018.md`. Source: "OKEx launched Perpetual Swap" of 3 December 2018, with the funding
+times as updated on 14 December. It states the funding formula, its times and the tiers of a liquidation; the index, the
+mark, the window of the average and the interest are not in it, and are labelled parameters here.
 """
 
 from __future__ import annotations

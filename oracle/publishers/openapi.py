@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from oracle.publishers import schemas
 from oracle.publishers.problems import CONTENT_TYPE, PROBLEMS
 from oracle.publishers.render import Answer
+from oracle.publishers.simulating import INSTANT_EXAMPLES, POINTS_MAX, SHARE_EXAMPLES
 
 
 class Parameter(NamedTuple):
@@ -19,7 +20,10 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One GET: `name` is its handler, `model` the shape of its answer, `problems` what else it may answer."""
+    """One GET: `name` is its handler, `model` the shape of its answer, `problems` what else it may answer.
+
+    `texts` are the media types of answers that have no model: of all of them, where `model` is "".
+    """
 
     path: str
     name: str
@@ -27,11 +31,16 @@ class Operation(NamedTuple):
     model: str
     problems: tuple[str, ...] = ()
     query: tuple[Parameter, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 DECIMAL_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,10})?$"  # few enough digits that the value of a position stays exact
 _DECIMAL = {"type": "string", "pattern": DECIMAL_PATTERN}
 _TIME = {"type": "integer", "minimum": 0}
+_SHARE = {"type": "string", "maxLength": 48}
+_DOCUMENTS = ("unknown_methodology", "bad_parameter")
+_TEXTS = ("text/markdown", "text/html")
+_FORMAT = Parameter("format", {"type": "string", "enum": ["markdown", "html"]}, "before what Accept says")
 _NAMED = ("unknown_instrument", "wrong_kind")
 HISTORY_LIMIT_MAX = 1_000
 HISTORY_LIMIT = 100
@@ -73,6 +82,44 @@ OPERATIONS = (
         ),
     ),
     Operation("/v1/sources/{instrument}", "sources", "Every source of an index, judged", "Sources", _NAMED),
+    Operation(
+        "/v1/methodology",
+        "methodologies",
+        "Every published document, with its version and hash",
+        "MethodologyList",
+        ("bad_parameter",),
+        (Parameter("format", {"type": "string", "enum": ["json", "html"]}, "before what Accept says"),),
+        ("text/html",),
+    ),
+    Operation("/v1/methodology/{id}", "methodology", "A document in force", "", _DOCUMENTS, (_FORMAT,), _TEXTS),
+    Operation(
+        "/v1/methodology/{id}/{version}",
+        "methodology_version",
+        "A version of a document",
+        "",
+        (*_DOCUMENTS, "unknown_version"),
+        (_FORMAT,),
+        _TEXTS,
+    ),
+    Operation(
+        "/v1/simulate/funding",
+        "simulate_funding",
+        "What a premium would cost, under one methodology or every one that funds",
+        "FundingSimulation",
+        ("bad_parameter",),
+        (
+            Parameter("method", {"type": "string"}, "the id of a methodology; without it all that fund"),
+            Parameter("premium", _SHARE, f"mean premium: {SHARE_EXAMPLES}; default 5bp"),
+            Parameter("notional", _DECIMAL, "position × index, in its quote currency; default 50000"),
+            Parameter("at", {"type": "string"}, f"by the parameters in force then: {INSTANT_EXAMPLES}; default now"),
+            Parameter(
+                "points",
+                {"type": "integer", "minimum": 2, "maximum": POINTS_MAX},
+                "with a method: its curve, of so many points",
+            ),
+            Parameter("reach", _SHARE, "the curve goes so far either way; default 1%"),
+        ),
+    ),
     Operation("/v1/status", "status", "How the service stands", "Status"),
     Operation("/v1/time", "time", "The service's clock", "Time"),
     Operation("/v1/problems/{code}", "problem", "What a problem means", "ProblemPage", ("unknown_path",)),
@@ -112,8 +159,15 @@ def _get(operation: Operation) -> Answer:
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": [*path, *query],
-        "responses": {"200": _answer(operation.summary, operation.model), **_refusals(operation)},
+        "responses": {"200": _answered(operation), **_refusals(operation)},
     }
+
+
+def _answered(operation: Operation) -> Answer:
+    """What a good answer is: of a model, a text, or either."""
+    made = _answer(operation.summary, operation.model) if operation.model else {}
+    texts = {media_type: {"schema": {"type": "string"}} for media_type in operation.texts}
+    return {"description": operation.summary, "content": {**made.get("content", {}), **texts}}
 
 
 def _answer(text: str, model: str, content_type: str = "application/json") -> Answer:

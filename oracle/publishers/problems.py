@@ -29,6 +29,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "bad_request": Kind(400, "The request is no HTTP", "The bytes are malformed, or a line or header is too long."),
     "unknown_path": Kind(404, "There is nothing at this path", "GET / lists everything that can be asked for."),
     "unknown_instrument": Kind(404, "No such instrument", "GET /v1/instruments lists what is published."),
+    "unknown_methodology": Kind(404, "No such document", "GET /v1/methodology lists what is published."),
+    "unknown_version": Kind(404, "No text of that version", "The answer names the versions whose text was kept."),
     "wrong_kind": Kind(404, "The instrument has no such answer", "An index has no mark, a perpetual no sources."),
     "method_not_allowed": Kind(405, "Only GET, HEAD and OPTIONS are answered", "Nothing can be changed from outside."),
     "too_large": Kind(413, "The request has a body", "Questions here have no body, or a very small one."),
@@ -76,15 +78,30 @@ def page(code: str) -> Answer:
 
 def unknown_instrument(name: str, known: Iterable[str]) -> Problem:
     """No such instrument; the nearest names are in the answer."""
-    names = sorted(known)
-    folded = {n.upper(): n for n in names}
-    near = [folded[n] for n in get_close_matches(name[:64].upper(), folded, n=3, cutoff=0.4)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/instruments lists what is published."
-    return Problem("unknown_instrument", f"There is no instrument {name[:64]!r}. {hint}", nearest=near)
+    return _unknown("unknown_instrument", f"There is no instrument {name[:64]!r}.", name, known)
 
 
-def bad_parameter(name: str, value: str | None, allowed: str) -> Problem:
-    """A parameter is missing or wrong."""
+def unknown_methodology(name: str, known: Iterable[str]) -> Problem:
+    """No such document; the nearest names are in the answer."""
+    return _unknown("unknown_methodology", f"There is no document {name[:64]!r}.", name, known)
+
+
+def _unknown(code: str, said: str, name: str, known: Iterable[str]) -> Problem:
+    near = nearest(name, known)
+    hint = f"Did you mean {' or '.join(near)}?" if near else PROBLEMS[code].meaning
+    return Problem(code, f"{said} {hint}", nearest=near)
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that are most like one, three at most, whichever case they are written in."""
+    folded = {n.upper(): n for n in sorted(known)}
+    return [folded[n] for n in get_close_matches(name[:64].upper(), folded, n=3, cutoff=0.4)]
+
+
+def bad_parameter(name: str, value: str | None, allowed: str, **extra: Any) -> Problem:
+    """A parameter is missing or wrong. `extra` goes into the answer too."""
     said = f"{name} = {value[:64]!r} is not allowed" if value is not None else f"{name} is missing"
     shown = None if value is None else value[:64]
-    return Problem("bad_parameter", f"{said}: it must be {allowed}.", parameter=name, value=shown, allowed=allowed)
+    return Problem(
+        "bad_parameter", f"{said}: it must be {allowed}.", parameter=name, value=shown, allowed=allowed, **extra
+    )

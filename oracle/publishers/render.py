@@ -85,7 +85,7 @@ def text(units: int | None, decimals: int) -> str | None:
 
 def plain(value: float) -> str:
     """A parameter as the shortest decimal text, never in scientific notation."""
-    return format(Decimal(repr(value)).normalize(), "f")
+    return format(Decimal(repr(value + 0.0)).normalize(), "f")  # a negative zero is a zero
 
 
 def methodology(instrument: IndexInstrument | PerpInstrument) -> str:

@@ -13,14 +13,17 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 import oracle
+from oracle import methods
+from oracle.core.method import PerpMethod
 from oracle.core.types import NANOS_PER_MS, FundingRate, Nanos, Side
 from oracle.core.wire import encode
-from oracle.publishers import openapi, problems, render
+from oracle.publishers import library, openapi, problems, render, simulating
 from oracle.publishers.board import IndexBoard
 from oracle.publishers.hub import Hub
+from oracle.publishers.library import Library, NoLibrary
 from oracle.publishers.limits import Limiter, Limits
 from oracle.publishers.perp_board import PerpBoard
 from oracle.publishers.problems import Problem, bad_parameter, unknown_instrument
@@ -59,10 +62,16 @@ class Rest:
     """The handlers. Each method named in `openapi.OPERATIONS` answers one path."""
 
     def __init__(
-        self, hub: Hub, history: History, streams: Streams, inside: Callable[[], Inside], version: str
+        self,
+        hub: Hub,
+        history: History,
+        streams: Streams,
+        inside: Callable[[], Inside],
+        version: str,
+        documents: Library,
     ) -> None:
         self._hub, self._history, self._streams = hub, history, streams
-        self._inside, self._version = inside, version
+        self._inside, self._version, self._library = inside, version, documents
         self._started_ns = hub.stamp().now_ns
         self._readers = asyncio.Semaphore(HISTORY_READERS_MAX)
         self._described = encode(openapi.document(version))
@@ -138,6 +147,46 @@ class Rest:
         items = [board.settled_body(rate) for rate in found]
         return answer(request, {"instrument": board.instrument.id, "items": items, "next": onward})
 
+    async def methodologies(self, request: web.Request) -> web.Response:
+        """Every published document."""
+        if library.wanted(request, library.LIST) == library.PAGE:
+            return library.shown(request, await asyncio.to_thread(self._library.contents))
+        found = answer(request, library.listed(self._library))
+        found.headers[hdrs.VARY] = hdrs.ACCEPT
+        return found
+
+    async def methodology(self, request: web.Request) -> web.Response:
+        """A document, as Markdown or as a page; of one version where the path names it."""
+        name, version = request.match_info["id"], request.match_info.get("version")
+        document = library.found(self._library, name, version)
+        if library.wanted(request) == library.MARKDOWN:
+            return library.text(request, document)
+        page = await asyncio.to_thread(self._library.page, name, version)
+        return library.shown(request, page, document)
+
+    methodology_version = methodology
+
+    async def simulate_funding(self, request: web.Request) -> web.Response:
+        """What a premium would cost."""
+        asked = self._funders(request.query.get("method"))
+        at_ns = _instant(request, self._hub.stamp().now_ns)
+        premium = _share(request, "premium", simulating.PREMIUM)
+        notional = _decimal(request, "notional", simulating.NOTIONAL)
+        count = _integer(request, "points", 0, 2, simulating.POINTS_MAX)
+        reach = _share(request, "reach", simulating.REACH)
+        if count and len(asked) != 1:
+            raise bad_parameter("method", None, "the id of one methodology where points are asked for")
+        items = []
+        for (name, method), (_, rules, made) in zip(
+            asked, simulating.costs(asked, premium, float(notional), at_ns), strict=True
+        ):
+            item = simulating.line(name, rules, made, getattr(self._library.find(name), "sha256", ""))
+            if count:
+                item["curve"] = simulating.points(method, rules, reach, count, float(notional))
+            items.append(item)
+        said = {"ts": at_ns // NANOS_PER_MS, "premium": render.plain(premium), "notional": format(notional, "f")}
+        return answer(request, {**said, "items": items, "next": None})
+
     async def status(self, request: web.Request) -> web.Response:
         """How the service and every instrument stand."""
         hub, stamp, inside = self._hub, self._hub.stamp(), self._inside()
@@ -173,6 +222,16 @@ class Rest:
         if reasons := self._hub.unready():
             raise Problem("not_ready", f"Not ready: {'; '.join(reasons)}.", reasons=reasons)
         return unkept({"ready": True})
+
+    def _funders(self, name: str | None) -> list[tuple[str, PerpMethod]]:
+        """Whom to ask: the methodologies shipped or in use, and no other module. Raises Problem."""
+        known = dict.fromkeys([*methods.shipped(), *(perp.instrument.method for perp in self._hub.perps.values())])
+        funders = list(simulating.funders(known if name is None else [name] if name in known else ()))
+        if not funders:
+            can = [each for each, _ in simulating.funders(known)]
+            near = problems.nearest(name or "", can)
+            raise bad_parameter("method", name, f"a methodology that funds: {', '.join(can)}", nearest=near)
+        return funders
 
     def _service(self, stamp: Stamp) -> Answer:
         world, unready = self._hub.world, self._hub.unready()
@@ -228,6 +287,7 @@ def make_app(
     history: History,
     *,
     inside: Callable[[], Inside] = _nothing_inside,
+    documents: Library | None = None,
     limits: Limits | None = None,
     requests: Requests | None = None,
     version: str = oracle.__version__,
@@ -238,7 +298,7 @@ def make_app(
     limiter = Limiter(limits.requests_per_s, limits.requests_burst, now_s)
     app = application(limiter, Requests() if requests is None else requests)
     streams = Streams(hub, limits, now_s)
-    rest = Rest(hub, history, streams, inside, version)
+    rest = Rest(hub, history, streams, inside, version, documents or NoLibrary())
     for operation in openapi.OPERATIONS:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = getattr(rest, operation.name)
         app.router.add_get(operation.path, handler)
@@ -270,12 +330,32 @@ def _standing(board: IndexBoard | PerpBoard, stamp: Stamp) -> Answer:
     return {key: shown[key] for key in (*render.STANDING, "kind")}
 
 
-def _decimal(request: web.Request, name: str) -> Decimal:
+def _decimal(request: web.Request, name: str, default: str | None = None) -> Decimal:
     """A query parameter that must be a positive decimal. Raises Problem."""
-    said = request.query.get(name)
+    said = request.query.get(name, default)
     if said is None or not _DECIMAL.fullmatch(said) or not (value := Decimal(said)):
         raise bad_parameter(name, said, _DECIMAL_ALLOWED)
     return value
+
+
+def _share(request: web.Request, name: str, default: str) -> float:
+    """A query parameter that must be a share of the index. Raises Problem."""
+    said = request.query.get(name, default)
+    found = simulating.share(said)
+    if found is None or abs(found) > simulating.SHARE_MAX:
+        allowed = f"a share from -{simulating.SHARE_MAX:g} to {simulating.SHARE_MAX:g}: {simulating.SHARE_EXAMPLES}"
+        raise bad_parameter(name, said, allowed)
+    return found
+
+
+def _instant(request: web.Request, default_ns: Nanos) -> Nanos:
+    """The query parameter `at`. Raises Problem."""
+    said = request.query.get("at")
+    if said is None:
+        return default_ns
+    if (found := simulating.instant(said)) is None:
+        raise bad_parameter("at", said, simulating.INSTANT_EXAMPLES)
+    return found
 
 
 def _integer(request: web.Request, name: str, default: int, low: int, high: int) -> int:

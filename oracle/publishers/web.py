@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 from aiohttp import ETag, hdrs, web
@@ -28,7 +28,8 @@ UNMATCHED = "unmatched"
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _SAFE = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
-    hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+    hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
+    "Methodology-Hash, Repr-Digest",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -147,6 +148,19 @@ def answer(request: web.Request, payload: Answer | bytes, version: str | None = 
         response = web.Response(body=body, content_type="application/json")
     response.etag = ETag(value=tag, is_weak=version is not None)
     response.headers[hdrs.CACHE_CONTROL] = "public, max-age=1"
+    return response
+
+
+def stored(
+    request: web.Request, body: bytes, content_type: str, tag: str, kept_s: int, headers: Mapping[str, str]
+) -> web.Response:
+    """A text that stands for as long as the process does, under an entity tag of its own, or 304."""
+    if _has(request.if_none_match, tag):
+        response = web.Response(status=304, headers=headers)
+    else:
+        response = web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+    response.etag = tag
+    response.headers[hdrs.CACHE_CONTROL] = f"public, max-age={kept_s}"
     return response
 
 

@@ -22,18 +22,31 @@ class Kind(StrEnum):
     PREMIUM = "PREMIUM"  # markets stand this far from the truth, as a fraction: a spike, an overshoot
     FREEZE = "FREEZE"  # markets' books stand still and are not restated; their trades go on
     REPEAT = "REPEAT"  # markets restate the same prices with other sizes; no trades
+    STUCK = "STUCK"  # markets restate the same prices with other sizes, and trade on where the truth is
+    DRIFT = "DRIFT"  # markets' event times run away from the clock by this many seconds; below 0 they fall behind
     SILENCE = "SILENCE"  # markets state nothing; the venue's heartbeats and other markets go on
     SUSPEND = "SUSPEND"  # the platform suspends the reference asset of its own markets
     MUTE = "MUTE"  # a venue's line says nothing at all, and answers nothing until it is over
     STALL = "STALL"  # a venue stops to read and to write; the connection stays open
     DROP_HALF = "DROP_HALF"  # a venue loses every second frame
+    LOST = "LOST"  # a venue has forgotten what was subscribed, until it is asked again; its heartbeats go on
     DISCONNECT = "DISCONNECT"  # a venue ends its connections and accepts none
     GARBAGE = "GARBAGE"  # a venue sends one frame that is no JSON
     OVERSIZED = "OVERSIZED"  # a venue sends one frame larger than any of its frames
 
 
-WORLD_KINDS = (Kind.MOVE, Kind.PREMIUM, Kind.FREEZE, Kind.REPEAT, Kind.SILENCE, Kind.SUSPEND)
-LINE_KINDS = (Kind.MUTE, Kind.STALL, Kind.DROP_HALF, Kind.DISCONNECT, Kind.GARBAGE, Kind.OVERSIZED)
+WORLD_KINDS = (
+    Kind.MOVE,
+    Kind.PREMIUM,
+    Kind.FREEZE,
+    Kind.REPEAT,
+    Kind.STUCK,
+    Kind.DRIFT,
+    Kind.SILENCE,
+    Kind.SUSPEND,
+)
+LINE_KINDS = (Kind.MUTE, Kind.STALL, Kind.DROP_HALF, Kind.LOST, Kind.DISCONNECT, Kind.GARBAGE, Kind.OVERSIZED)
+BOUND_KINDS = (Kind.MUTE, Kind.STALL, Kind.DROP_HALF, Kind.LOST)  # may befall one connection and spare the next
 
 
 class Episode(Struct, frozen=True, kw_only=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from aiohttp import WSMsgType, web
+from msgspec import Struct
 
 from oracle.core.types import NANOS_PER_S
 
@@ -18,20 +20,27 @@ TURN_FRAMES = 64  # frames in one turn of the event loop: a tape that is late mu
 Frames: TypeAlias = Sequence[tuple[int, bytes]]  # (nanoseconds since the first, frame), in order
 
 
+class Takes(Struct, frozen=True):
+    """Several recorded connections to one address: each client that comes gets the next, after the last the first."""
+
+    frames: Sequence[Frames]
+
+
 class TapeServer:
     """A WebSocket server that plays a tape to every client, from the beginning.
 
-    `tapes` is one tape for every path, or a tape by path; `answers` are the bodies of REST requests by path. `speed` 1
-    is the recorded pace, up to `SPEED_MAX`; 0 sends as fast as the client reads. With `hold` the connection stays open
-    at the end, silent; else it is closed. `asked` waits for the client's first message before the tape begins.
+    `tapes` is one tape for every path, or a tape by path; `answers` are the bodies of REST requests by path, with its
+    query or without; of several bodies each request gets the next, and after the last the last again. `speed` 1 is the
+    recorded pace, up to `SPEED_MAX`; 0 sends as fast as the client reads. With `hold` the connection stays open at the
+    end, silent; else it is closed. `asked` waits for the client's first message before the tape begins.
     """
 
     def __init__(
         self,
-        tapes: Frames | Mapping[str, Frames],
+        tapes: Frames | Mapping[str, Frames | Takes],
         speed: float = 1.0,
         *,
-        answers: Mapping[str, bytes] | None = None,
+        answers: Mapping[str, bytes | Sequence[bytes]] | None = None,
         hold: bool = True,
         asked: bool = False,
         port: int = 0,
@@ -41,6 +50,7 @@ class TapeServer:
         self._tapes = tapes
         self._speed, self._answers, self._hold, self._asked, self.port = speed, answers or {}, hold, asked, port
         self._sockets: set[web.WebSocketResponse] = set()
+        self._served: Counter[str] = Counter()  # clients and requests, by path
         self.played = 0  # tapes played to their end
         app = web.Application()
         app.router.add_get("/{path:.*}", self._serve)
@@ -71,9 +81,9 @@ class TapeServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            body = self._answers.get(request.path)
+            body = self._answer(request)
             return web.Response(status=404) if body is None else web.Response(body=body)
-        frames = self._tapes.get(request.path, ()) if isinstance(self._tapes, Mapping) else self._tapes
+        frames = self._frames(request.path)
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
         self._sockets.add(socket)
@@ -82,6 +92,21 @@ class TapeServer:
         finally:
             self._sockets.discard(socket)
         return socket
+
+    def _answer(self, request: web.Request) -> bytes | None:
+        body = self._answers.get(request.path_qs)
+        body = self._answers.get(request.path) if body is None else body
+        if body is None or isinstance(body, bytes):
+            return body
+        self._served[request.path_qs] += 1
+        return body[min(self._served[request.path_qs], len(body)) - 1]
+
+    def _frames(self, path: str) -> Frames:
+        tape = self._tapes.get(path, ()) if isinstance(self._tapes, Mapping) else self._tapes
+        if not isinstance(tape, Takes):
+            return tape
+        self._served[path] += 1
+        return tape.frames[(self._served[path] - 1) % len(tape.frames)]
 
     async def _attend(self, socket: web.WebSocketResponse, frames: Frames) -> None:
         """Play the tape while the client's own messages are read and ignored."""

@@ -78,7 +78,8 @@ class World:
             due = self._due[0]
             voice = self._voices[due.place]
             truth = self._truth.at(due.elapsed_ns)
-            venue_ns = (self.start_ns + due.elapsed_ns) // NANOS_PER_MS * NANOS_PER_MS
+            stated_ns = self.start_ns + due.elapsed_ns + voice.drift_ns(due.elapsed_ns)
+            venue_ns = stated_ns // NANOS_PER_MS * NANOS_PER_MS
             said += [Said(voice.market, fact) for fact in self._orders(voice, due.elapsed_ns, venue_ns)]
             said += [Said(voice.market, fact) for fact in voice.speak(due, truth, venue_ns)]
             heapreplace(self._due, voice.next(due))
@@ -160,7 +161,8 @@ class _Voice:
         self.suspensions = script.of(market.key, (Kind.SUSPEND,))
         self._script = script
         self._premiums = script.of(market.key, (Kind.PREMIUM,))
-        self._hushes = script.of(market.key, (Kind.SILENCE, Kind.FREEZE, Kind.REPEAT))
+        self._hushes = script.of(market.key, (Kind.SILENCE, Kind.FREEZE, Kind.REPEAT, Kind.STUCK))
+        self._drifts = script.of(market.key, (Kind.DRIFT,))
         self._random = _generator(seed, 1 + place)
         self._error = 0.0
         self._phase = self._draw() * 2 * pi
@@ -175,6 +177,13 @@ class _Voice:
     def next(self, due: _Due) -> _Due:
         """When it does the same again: between half and one and a half of its usual gap later."""
         return due._replace(elapsed_ns=due.elapsed_ns + int((0.5 + self._draw()) * self._gap_ns(due.what)))
+
+    def drift_ns(self, elapsed_ns: int) -> int:
+        """How far its event times stand from the world's, at a time."""
+        if not self._drifts:
+            return 0
+        offset_ns = self._script.offset_ns(elapsed_ns)
+        return int(sum(e.level(offset_ns) for e in self._drifts) * NANOS_PER_S)
 
     def speak(self, due: _Due, truth: dict[str, float], venue_ns: Nanos) -> list[Fact]:
         """What it states now. Silence draws as many numbers as speech, so a script moves nothing but what it says."""
@@ -202,7 +211,7 @@ class _Voice:
         bid_size, ask_size = self._size(), self._size()
         if Kind.SILENCE in hush or Kind.FREEZE in hush:
             return []
-        if Kind.REPEAT in hush and self._top is not None:
+        if not hush.isdisjoint((Kind.REPEAT, Kind.STUCK)) and self._top is not None:
             bid, ask = self._top.bid, self._top.ask
         else:
             bid, ask = self._around(centre)

@@ -4,33 +4,64 @@ A Session is given the feeds it shall read, says what to send, and turns each fr
 raises VenueError and nothing else; a frame is refused whole. A Mimic is the same venue as the simulator plays it, and
 `session.receive(mimic.speak(x)) == [x]` for each fact x it can state.
 
-Theory of the strict decoder. msgspec decodes a frame into a typed struct in well under a microsecond, and refuses bad
-JSON, wrong types, underscores, foreign digits and overflow; it does not see a key given twice, and skips unknown
-fields without looking inside. `Decoder` adds what is missing at the price of one scan: a frame whose count of `":` is
-the one that a complete message of this shape has, is ASCII and has no escapes, cannot hold a duplicate of a required
-key. Any other frame takes the slow road through the standard library, which sees every key.
+The tools that venue files share are here by name too: strict decoding is in `_strict`, tops over REST in `_resttop`.
 """
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from math import isfinite
-from typing import Any, ClassVar, Generic, NoReturn, TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Observation, Trade
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Observation, Trade
 from oracle.errors import Refusal, VenueError
+from oracle.venues._resttop import RestTop
+from oracle.venues._strict import (
+    EVENT_TIME_ERROR_NS_MAX,
+    Decoder,
+    Said,
+    T,
+    check_strictly,
+    decimal_text,
+    event_time,
+    event_time_iso,
+    number,
+    price,
+    refuse,
+    size,
+    tickers,
+    top,
+)
 
-T = TypeVar("T")
-EVENT_TIME_ERROR_NS_MAX = 86_400 * NANOS_PER_S  # a day off is another unit, not another clock
-BACKSLASH = 92  # as an int: looking for one byte is five times as quick as for a string of one
+__all__ = [
+    "EVENT_TIME_ERROR_NS_MAX",
+    "Decoder",
+    "Event",
+    "Feed",
+    "Mimic",
+    "Request",
+    "RestTop",
+    "Said",
+    "Send",
+    "Session",
+    "T",
+    "check_strictly",
+    "decimal_text",
+    "event_time",
+    "event_time_iso",
+    "load",
+    "number",
+    "price",
+    "refuse",
+    "size",
+    "tickers",
+    "top",
+]
 
 
 class Feed(Struct, frozen=True):
@@ -47,76 +78,18 @@ class Send(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """What the Session needs answered over REST: a GET unless `method` says otherwise; `symbol` empty: of no market."""
+    """What the Session needs answered over REST: a GET unless `method` says otherwise; `symbol` empty: of no market.
+
+    `content` is what a POST carries, in JSON.
+    """
 
     url: str
     symbol: str
     method: str = "GET"
+    content: str = ""
 
 
 Event: TypeAlias = Observation | Send | Request
-
-
-class RestTop(Struct, frozen=True, kw_only=True):
-    """Where a venue's REST states the top of a market's book, as data: an address, and paths into the answer.
-
-    `{symbol}` stands in the address for the symbol as `spelling` rewrites it, replacement after replacement. A path is
-    keys and places with dots between (`result.0.b`); `*` is the one value of an object whose key is not known before.
-    A size without a path is not stated: 0.0 beside a price. A time is an integer of `time_unit_ns`, or RFC 3339 text
-    when that is 0. What `symbol` points to must be the symbol as it was asked for.
-    """
-
-    url: str
-    bid: str
-    ask: str
-    bid_size: str = ""
-    ask_size: str = ""
-    time: str = ""
-    time_unit_ns: int = NANOS_PER_MS
-    symbol: str = ""
-    spelling: tuple[tuple[str, str], ...] = ()
-
-    def spell(self, symbol: str) -> str:
-        """The symbol as REST spells it."""
-        for ours, theirs in self.spelling:
-            symbol = symbol.replace(ours, theirs)
-        return symbol
-
-    def read(self, source: int, symbol: str, body: bytes, recv_ns: Nanos) -> BookTop:
-        """The top of book in a body. Raises VenueError."""
-        check_strictly(body)
-        said = msgspec.json.decode(body)
-        if self.symbol and (named := str(_found(said, self.symbol))) != self.spell(symbol):
-            raise VenueError(Refusal.UNKNOWN_SYMBOL, named[:40])
-        bid, ask = price(_numeric(said, self.bid)), price(_numeric(said, self.ask))
-        bid_size = number(_numeric(said, self.bid_size)) if self.bid_size else 0.0
-        ask_size = number(_numeric(said, self.ask_size)) if self.ask_size else 0.0
-        return BookTop(source, bid, bid_size, ask, ask_size, self._time(said, recv_ns) if self.time else 0, recv_ns)
-
-    def _time(self, said: object, recv_ns: Nanos) -> Nanos:
-        if self.time_unit_ns:
-            return event_time(int(_numeric(said, self.time)), self.time_unit_ns, recv_ns)
-        return event_time_iso(str(_found(said, self.time)), recv_ns)
-
-
-def _found(said: Any, path: str) -> Any:
-    """What stands at a path of a decoded answer. Raises VenueError."""
-    for part in path.split("."):
-        try:
-            if part == "*":
-                (said,) = said.values()
-            else:
-                said = said[int(part) if isinstance(said, list) else part]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise VenueError(Refusal.WRONG_SHAPE, f"no `{path}` in the answer") from None
-    return said
-
-
-def _numeric(said: object, path: str) -> float:
-    try:
-        return msgspec.convert(_found(said, path), float, strict=False)
-    except msgspec.ValidationError:
-        raise VenueError(Refusal.NOT_A_NUMBER, path) from None
 
 
 class Session(ABC):
@@ -130,10 +103,11 @@ class Session(ABC):
     dials_per_minute_max: ClassVar[int] = 30
     frames_per_s_max: ClassVar[int] = 20_000  # above it only the latest frame is read, and the rest counted as dropped
     bytes_per_s_max: ClassVar[int] = 16 << 20
-    endpoints: ClassVar[tuple[str, ...]] = ()  # other hosts of the same dialect (scheme and host), best first
+    endpoints: Sequence[str] = ()  # other hosts of the same stream (scheme and host), best first; REST has its own
     words: ClassVar[tuple[str, str] | None] = None  # how a subscribing message becomes one that unsubscribes
-    tops: ClassVar[Mapping[str, RestTop]] = {}  # by market: where REST states the top of book
+    tops: ClassVar[Mapping[str, RestTop]] = {}  # by market ("": every other): where REST states the top of book
     retired: ClassVar[tuple[str, ...]] = ()  # words (lower case) by which this venue says that an endpoint is no more
+    keeps_books: ClassVar[bool] = False  # by changes that carry no number: after one that was not read no book stands
 
     def __init__(self, feeds: Sequence[Feed], market: str = "spot") -> None:
         if len({f.symbol for f in feeds}) != len(feeds):
@@ -183,12 +157,23 @@ class Session(ABC):
 
     def poll(self, symbol: str) -> Request | None:
         """Where REST states this symbol's top of book; None: it does not, or not in this market."""
-        top = self.tops.get(self.market)
-        return None if top is None else Request(top.url.format(symbol=top.spell(symbol)), symbol)
+        top = self.rest_top()
+        if top is None:
+            return None
+        question = top.question(symbol)
+        return Request(top.address(symbol), symbol, "POST" if question else "GET", question)
 
     def polled(self, request: Request, body: bytes, recv_ns: Nanos) -> list[Event]:
         """The top of book in a `poll`'s answer. Raises VenueError."""
-        return [self.tops[self.market].read(self.source_of(request.symbol), request.symbol, body, recv_ns)]
+        top = self.rest_top()
+        source = next((feed.source for feed in self.feeds if feed.symbol == request.symbol), None)
+        if top is None or source is None:
+            raise VenueError(Refusal.UNKNOWN_SYMBOL, request.symbol[:40])
+        return [top.read(source, request.symbol, body, recv_ns)]
+
+    def rest_top(self) -> RestTop | None:
+        """Where REST states the top of this market's books, if it does."""
+        return self.tops.get(self.market, self.tops.get(""))
 
     def idle(self, now_ns: Nanos) -> list[Send]:
         """What to send when `ping_ms` have passed."""
@@ -213,6 +198,8 @@ class Mimic(ABC):
     time_unit_ns: ClassVar[int] = NANOS_PER_MS  # resolution of the venue's event times
     states_book_time: ClassVar[bool] = True  # False: its top of book carries no event time (venue_ns 0)
     states_trade_time: ClassVar[bool] = True
+    states_side: ClassVar[bool] = True  # False: of a trade it does not say who took (Side.UNKNOWN)
+    states_trades: ClassVar[bool] = True  # False: its connection carries no trades, and `speak` says nothing of one
     states_one_side: ClassVar[bool] = True  # False: an empty side cannot be said in this dialect
     ping_ms: ClassVar[int] = 0  # how often the venue itself sends a heartbeat frame
 
@@ -237,9 +224,31 @@ class Mimic(ABC):
         """What the venue sends every `ping_ms` to a client that hears nothing else."""
         return []
 
-    def rest(self, method: str, path: str, now_ns: Nanos, tops: Mapping[str, BookTop]) -> bytes | None:
-        """The body by which the venue's REST answers; None: there is no such page. `tops`: by symbol, what stands."""
+    def rest(
+        self, method: str, path: str, now_ns: Nanos, tops: Mapping[str, BookTop], content: str = ""
+    ) -> bytes | None:
+        """The body by which the venue's REST answers; None: there is no such page. `tops`: by symbol, what stands.
+
+        By default the venue has the pages that the Session beside it polls, and says there what stands.
+        """
+        session_type: type[Session] | None = getattr(import_module(type(self).__module__), "Session", None)
+        if session_type is None:
+            return None
+        for symbol, stated in tops.items():
+            session = session_type(self.feeds, self.market)
+            asked, place = session.poll(symbol), session.rest_top()
+            if asked and place and (asked.method, asked.content) == (method, content) and _same(asked.url, path):
+                said = stated if stated.venue_ns else msgspec.structs.replace(stated, venue_ns=now_ns)
+                return place.say(symbol, said)
         return None
+
+
+def _same(url: str, path: str) -> bool:
+    """Whether a path with its query is that of the address, whatever the order of the query's parts."""
+    ours, theirs = urlsplit(url), urlsplit(path)
+    return unquote(ours.path) == unquote(theirs.path) and sorted(parse_qsl(ours.query)) == sorted(
+        parse_qsl(theirs.query)
+    )
 
 
 def load(venue: str) -> tuple[type[Session], type[Mimic]]:
@@ -249,144 +258,3 @@ def load(venue: str) -> tuple[type[Session], type[Mimic]]:
     """
     module = import_module(venue if "." in venue else f"oracle.venues.{venue}")
     return module.Session, module.Mimic
-
-
-class Decoder(Generic[T]):
-    """Strict JSON to a typed value. `keys` are the counts of keys that complete messages of this shape have."""
-
-    def __init__(self, shape: type[T] | Any, keys: Sequence[int] = (), bytes_max: int = 1 << 20) -> None:
-        self._decode: Callable[[bytes], T] = msgspec.json.Decoder(shape, strict=False).decode
-        self._keys = frozenset(keys)
-        self._bytes_max = bytes_max
-
-    def __call__(self, data: bytes) -> T:
-        """The value. Raises VenueError."""
-        if len(data) > self._bytes_max:
-            raise VenueError(Refusal.TOO_LARGE, f"{len(data)} bytes")
-        try:
-            value = self._decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refuse(data, error)
-        if data.count(b'":') not in self._keys or BACKSLASH in data or not data.isascii():
-            check_strictly(data)
-        return value
-
-
-def refuse(data: bytes, error: Exception) -> NoReturn:
-    """Raise the VenueError that says what is wrong with bytes which did not decode."""
-    if isinstance(error, RecursionError):
-        raise VenueError(Refusal.TOO_DEEP) from None
-    check_strictly(data)
-    if isinstance(error, msgspec.ValidationError):
-        raise VenueError(Refusal.WRONG_SHAPE, str(error)[:120]) from None
-    raise VenueError(Refusal.NOT_JSON, str(error)[:120]) from None
-
-
-def check_strictly(data: bytes) -> None:
-    """Raise VenueError unless the bytes are UTF-8 JSON without duplicate keys, NaN, huge numbers or deep nesting."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise VenueError(Refusal.NOT_UTF8) from None
-    try:
-        json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_int, parse_float=_float)
-    except RecursionError:
-        raise VenueError(Refusal.TOO_DEEP) from None
-    except ValueError as error:
-        raise VenueError(Refusal.NOT_JSON, str(error)[:120]) from None
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise VenueError(Refusal.DUPLICATE_KEY, next(k for k, _ in pairs if sum(k == o for o, _ in pairs) > 1)[:40])
-    for name in made:
-        if not name.isprintable():
-            raise VenueError(Refusal.NOT_JSON, "an unprintable key")
-    return made
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise VenueError(Refusal.NOT_JSON, word)
-
-
-def _int(digits: str) -> int:
-    if len(digits) > 40:
-        raise VenueError(Refusal.NOT_A_NUMBER, f"an integer of {len(digits)} digits")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not isfinite(value):
-        raise VenueError(Refusal.NOT_A_NUMBER, digits[:40])
-    return value
-
-
-def price(value: float) -> float:
-    """A price a venue said: finite and above zero, or VenueError."""
-    if 0.0 < value < 1e15:  # NaN compares false
-        return value
-    raise VenueError(Refusal.NOT_POSITIVE if isfinite(value) else Refusal.NOT_A_NUMBER, repr(value))
-
-
-def size(value: float) -> float:
-    """A size a venue said: finite and above zero, or VenueError."""
-    if 0.0 < value < 1e18:
-        return value
-    raise VenueError(Refusal.NOT_POSITIVE if isfinite(value) else Refusal.NOT_A_NUMBER, repr(value))
-
-
-def number(value: float) -> float:
-    """A finite number that may be zero (a level's size in a delta), never negative, or VenueError."""
-    if 0.0 <= value < 1e18:
-        return value
-    raise VenueError(Refusal.NOT_POSITIVE if isfinite(value) else Refusal.NOT_A_NUMBER, repr(value))
-
-
-def top(
-    source: int, bid: float, bid_size: float, ask: float, ask_size: float, venue_ns: Nanos, recv_ns: Nanos
-) -> BookTop:
-    """A checked BookTop. A side of zero size or price is an empty side; both empty is a fact too."""
-    if bid_size == 0.0 or bid == 0.0:
-        bid = bid_size = 0.0
-    else:
-        bid, bid_size = price(bid), size(bid_size)
-    if ask_size == 0.0 or ask == 0.0:
-        ask = ask_size = 0.0
-    else:
-        ask, ask_size = price(ask), size(ask_size)
-    return BookTop(source, bid, bid_size, ask, ask_size, venue_ns, recv_ns)
-
-
-def event_time(value: int, unit_ns: int, recv_ns: Nanos) -> Nanos:
-    """A venue's integer event time in its pinned unit, as UTC nanoseconds. Raises VenueError TIME_UNIT."""
-    venue_ns = value * unit_ns
-    if venue_ns <= 0 or (recv_ns and abs(venue_ns - recv_ns) > EVENT_TIME_ERROR_NS_MAX):
-        raise VenueError(Refusal.TIME_UNIT, f"{value} x {unit_ns} ns")
-    return venue_ns
-
-
-def decimal_text(value: float) -> str:
-    """A double as plain decimal digits, never in scientific notation; reads back to the same double."""
-    return format(Decimal(repr(value)), "f")
-
-
-_SECONDS: dict[str, int] = {}  # the last few distinct seconds: a memo of a pure function
-
-
-def event_time_iso(text: str, recv_ns: Nanos) -> Nanos:
-    """A venue's RFC 3339 event time (`2021-04-17T16:43:37.075351Z`), to the nanosecond. Raises VenueError."""
-    second, fraction, digits = text[:19], text[19:-1], text[20:-1]
-    if text[-1:] != "Z" or (fraction and (fraction[0] != "." or not digits.isascii() or not digits.isdigit())):
-        raise VenueError(Refusal.TIME_UNIT, text[:40])
-    seconds = _SECONDS.get(second)
-    if seconds is None:
-        try:
-            seconds = int(datetime.fromisoformat(second + "+00:00").timestamp())
-        except ValueError:
-            raise VenueError(Refusal.TIME_UNIT, text[:40]) from None
-        if len(_SECONDS) > 64:
-            _SECONDS.clear()
-        _SECONDS[second] = seconds
-    return event_time(seconds * NANOS_PER_S + int(digits[:9].ljust(9, "0") or 0), 1, recv_ns)

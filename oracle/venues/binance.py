@@ -7,7 +7,7 @@ Change Notice": since 2026-04-23 the high-frequency streams (bookTicker, trade, 
 The streams are named in the address, so there is nothing to subscribe. Times are milliseconds. The spot bookTicker
 states no time; the futures' states the matching engine's (`T`), which is the one taken everywhere. A futures trade
 that is not of type MARKET (insurance fund, ADL, a blank) is no price that anyone quoted, and is passed over. Sizes of
-COIN-M are contracts.
+COIN-M are contracts. Over REST the top is that of `ticker/bookTicker`; other hosts are documented for spot only.
 
 Depth is read where a channel for it is given, and on the futures even unasked, because recordings of a perpetual carry
 it. The futures' `depth5`, `depth10` and `depth20` are whole books. `depth` is a delta stream that needs a snapshot over
@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from oracle.core.book import Book, Levels
 from oracle.core.types import NANOS_PER_MS, BookTop, Depth, Nanos, Side, Trade
@@ -39,11 +40,19 @@ _FUTURES_DEPTHS = (*_SPOT_DEPTHS, b"@depth5", b"@depth10", b"@depth20")
 _WHOLE_BOOK = re.compile(r"depth(?:5|10|20)(?:@[0-9]+ms)?")
 _READABLE = re.compile(r"bookTicker|trade|aggTrade|depth(?:5|10|20)?(?:@[0-9]+ms)?")
 
-_ADDRESSES = {  # of the streams, of the depth snapshots
-    "spot": ("wss://stream.binance.com:9443/stream", "https://api.binance.com/api/v3/depth"),
-    "usdm": ("wss://fstream.binance.com/public/stream", "https://fapi.binance.com/fapi/v1/depth"),
-    "coinm": ("wss://dstream.binance.com/stream", "https://dapi.binance.com/dapi/v1/depth"),
+_ADDRESSES = {  # of the streams, of what is asked over REST
+    "spot": ("wss://stream.binance.com:9443/stream", "https://api.binance.com/api/v3/"),
+    "usdm": ("wss://fstream.binance.com/public/stream", "https://fapi.binance.com/fapi/v1/"),
+    "coinm": ("wss://dstream.binance.com/stream", "https://dapi.binance.com/dapi/v1/"),
 }
+_BEST = base.RestTop(
+    url="ticker/bookTicker?symbol={symbol}", symbol="symbol",
+    bid="bidPrice", bid_size="bidQty", ask="askPrice", ask_size="askQty",
+)  # fmt: skip
+_ROW_OF_BEST = {name: "0." + getattr(_BEST, name) for name in ("symbol", "bid", "bid_size", "ask", "ask_size")}
+_REST = {
+    "spot": _BEST, "usdm": replace(_BEST, time="time"), "coinm": replace(_BEST, **_ROW_OF_BEST, time="0.time"),
+}  # fmt: skip
 
 
 class _Frame(Struct, Generic[T], gc=False):
@@ -119,12 +128,14 @@ class Session(base.Session):
     symbols_max = 100
     lifetime_ms = 24 * 3600 * 1000
     dials_per_minute_max = 60
+    tops: ClassVar = {market: replace(top, url=_ADDRESSES[market][1] + top.url) for market, top in _REST.items()}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot", channels: Sequence[str] = _CHANNELS) -> None:
         super().__init__(feeds, market)
         self._channels = tuple(channels)
         self._futures = market != "spot"
-        self._streams_url, self._depth_url = _ADDRESSES[market]
+        self.endpoints = () if self._futures else ("wss://stream.binance.com:443", "wss://data-stream.binance.vision")
+        self._streams_url, self._rest_url = _ADDRESSES[market]
         self._delta = _FUTURES_DELTA if self._futures else _SPOT_DELTA
         read = dict.fromkeys((*channels, *(_DELTAS if self._futures else ())))
         self._streams = {_stream(f.symbol, channel): f for f in feeds for channel in read}
@@ -197,7 +208,7 @@ class Session(base.Session):
         if not keeper.asked:
             keeper.asked = True
             keeper.take(said)
-            return [base.Request(f"{self._depth_url}?symbol={feed.symbol}&limit=1000", feed.symbol)]
+            return [base.Request(f"{self._rest_url}depth?symbol={feed.symbol}&limit=1000", feed.symbol)]
         return [keeper.depth(feed.source, venue_ns, recv_ns)] if keeper.take(said) else []
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
@@ -206,7 +217,7 @@ class Session(base.Session):
         if isinstance(inner, dict) and inner.get("e") == "serverShutdown":
             return []
         if isinstance(stream, str):
-            self._feed(stream, "")
+            self._feed(stream, None)
             raise VenueError(Refusal.UNKNOWN_MESSAGE, stream[:60])
         if "lastUpdateId" in said and self._keeps_depth:
             return self._read_snapshot(data, recv_ns)
@@ -230,12 +241,12 @@ class Session(base.Session):
         latest_ms = keeper.restart(snapshot)
         return [keeper.depth(self.sources[symbol], max(venue_ns, latest_ms * NANOS_PER_MS), recv_ns)]
 
-    def _feed(self, stream: str, symbol: str) -> base.Feed:
+    def _feed(self, stream: str, symbol: str | None) -> base.Feed:
         feed = self._streams.get(stream)
         if feed is None:
             known = any(_stream(f.symbol, "") == stream.partition("@")[0] + "@" for f in self.feeds)
             raise VenueError(Refusal.UNKNOWN_MESSAGE if known else Refusal.UNKNOWN_SYMBOL, stream[:60])
-        if symbol and symbol != feed.symbol:
+        if symbol is not None and symbol != feed.symbol:
             raise VenueError(Refusal.UNKNOWN_SYMBOL, symbol[:40])
         return feed
 
@@ -322,8 +333,7 @@ class Mimic(base.Mimic):
         except msgspec.DecodeError as error:
             return [_dump({"error": {"code": 3, "msg": f"Invalid JSON: {error}"}})]
         if asked.method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            problem = f"Invalid request: unknown variant {asked.method}"
-            return [_dump({"error": {"code": 2, "msg": problem}, "id": asked.id})]
+            return [_dump({"error": {"code": 2, "msg": f"unknown variant {asked.method}"}, "id": asked.id})]
         return [_dump({"result": None, "id": asked.id})]
 
     def speak(self, fact: BookTop | Trade) -> list[str]:
@@ -336,28 +346,18 @@ class Mimic(base.Mimic):
 
     def _top(self, symbol: str, fact: BookTop) -> dict[str, object]:
         said: dict[str, object] = {
-            "u": self._update,
-            "s": symbol,
-            "b": base.decimal_text(fact.bid),
-            "B": base.decimal_text(fact.bid_size),
-            "a": base.decimal_text(fact.ask),
-            "A": base.decimal_text(fact.ask_size),
-        }
+            "u": self._update, "s": symbol, "b": base.decimal_text(fact.bid), "B": base.decimal_text(fact.bid_size),
+            "a": base.decimal_text(fact.ask), "A": base.decimal_text(fact.ask_size),
+        }  # fmt: skip
         time_ms = fact.venue_ns // NANOS_PER_MS
         return {"e": "bookTicker", **said, "T": time_ms, "E": time_ms} if self._futures else said
 
     def _trade(self, symbol: str, fact: Trade) -> dict[str, object]:
         time_ms = fact.venue_ns // NANOS_PER_MS
         said: dict[str, object] = {
-            "e": "trade",
-            "E": time_ms,
-            "T": time_ms,
-            "s": symbol,
-            "t": self._update,
-            "p": base.decimal_text(fact.price),
-            "q": base.decimal_text(fact.size),
-            "m": fact.side == Side.SELL,
-        }
+            "e": "trade", "E": time_ms, "T": time_ms, "s": symbol, "t": self._update,
+            "p": base.decimal_text(fact.price), "q": base.decimal_text(fact.size), "m": fact.side == Side.SELL,
+        }  # fmt: skip
         return {**said, "X": "MARKET"} if self._futures else {**said, "M": True}
 
 

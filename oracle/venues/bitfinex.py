@@ -1,8 +1,7 @@
 """Bitfinex spot, WebSocket API 2: tops from the `book` channel, trades from `trades`.
 
-Source: https://docs.bitfinex.com/docs/ws-general, https://docs.bitfinex.com/docs/ws-public and
-https://docs.bitfinex.com/reference/ws-public-books (also ws-public-trades), read 2026-11-21. Symbols are `tBTCUSD`,
-`tETHUSD`, `tUSTUSD` (USDT), `tUDCUSD` (USDC). Times are milliseconds.
+Source: docs.bitfinex.com/docs/ws-general and /docs/ws-public, /reference/ws-public-books (-trades, rest-public-book),
+read 2026-11-21. Symbols: `tBTCUSD`, `tETHUSD`, `tUSTUSD` (USDT), `tUDCUSD` (USDC). Times are milliseconds.
 
 The `ticker` channel lags, by the word of the venue's own engineers, so the top comes from the aggregated book at full
 precision (P0) and without delay (F0), 25 levels deep: deeper than one, because a level that goes leaves the next one in
@@ -31,7 +30,7 @@ from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
-URL = "wss://api-pub.bitfinex.com/ws/2"
+URL, REST_URL = "wss://api-pub.bitfinex.com/ws/2", "https://api-pub.bitfinex.com/v2/book/{symbol}/P0?len=1"
 OLD_HOST = "api.bitfinex.com"  # it served public channels too, until it was kept for authenticated ones
 DIALECT = 2
 TIMESTAMPS, SEQUENCE, BULK = 32_768, 65_536, 536_870_912
@@ -111,6 +110,8 @@ class Session(base.Session):
     symbols_max = 12  # a connection carries 25 channels, and a symbol takes two
     dials_per_minute_max = 20
     channels: ClassVar[tuple[str, ...]] = ("book", "trades")
+    tops: ClassVar = {"spot": base.RestTop(
+        url=REST_URL, bid="0.0", bid_size="0.2", ask="1.0", ask_size="-1.2", quoted=False)}  # fmt: skip
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -360,8 +361,7 @@ def _trade(source: int, body: Any, recv_ns: Nanos) -> Trade:
         raise VenueError(Refusal.WRONG_SHAPE, "a trade of less than four fields")
     venue_ns = base.event_time(_integer(body[1]), NANOS_PER_MS, recv_ns)
     amount, price = _number(body[2]), base.price(_number(body[3]))
-    side = Side.BUY if amount > 0.0 else Side.SELL
-    return Trade(source, price, base.size(abs(amount)), side, venue_ns, recv_ns)
+    return Trade(source, price, base.size(abs(amount)), Side.BUY if amount > 0.0 else Side.SELL, venue_ns, recv_ns)
 
 
 def _ticker(source: int, body: Any, at_ms: Any, recv_ns: Nanos) -> BookTop:
@@ -373,7 +373,7 @@ def _ticker(source: int, body: Any, at_ms: Any, recv_ns: Nanos) -> BookTop:
 
 
 def _number(value: Any) -> float:
-    if type(value) in (int, float):
+    if type(value) is float or (type(value) is int and abs(value) < 1 << 63):
         return float(value)
     raise VenueError(Refusal.WRONG_SHAPE, f"{value!r:.40} is no number")
 

@@ -8,13 +8,15 @@ that would show a gap, so neither is asked. `lightning_executions_$product` give
 `side` is read as the taker's, and an empty one as that of an auction. Times are ISO 8601 in UTC, to 100 ns. A
 subscription is answered by `true`. No ping of the venue's own grammar was found. Symbols: `BTC_JPY`, `ETH_JPY`,
 `ETH_BTC`. `FX_BTC_JPY` is no spot market.
+
+Over REST the top is `GET /v1/ticker` of the same documentation, whose time names no zone and is read as UTC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -31,6 +33,11 @@ MATCHING = "RUNNING"
 TICKER_KEYS, TRADES_KEYS, TRADE_KEYS = 17, 5, 7  # a ticker without what older ones lack, a message of no trades
 TRADES_MAX = 1024  # a message may carry so many
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL, "": Side.UNKNOWN}
+TOP = base.RestTop(
+    url="https://api.bitflyer.com/v1/ticker?product_code={symbol}",
+    bid="best_bid", bid_size="best_bid_size", ask="best_ask", ask_size="best_ask_size",
+    time="timestamp", time_unit_ns=0, symbol="product_code", fine=("state", '"RUNNING"'), quoted=False,
+)  # fmt: skip
 
 
 class _Ticker(Struct, gc=False):
@@ -107,6 +114,8 @@ class Session(base.Session):
     """A public connection."""
 
     venue = "bitflyer"
+    words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    tops: ClassVar = {"spot": TOP}
 
     def url(self) -> str:
         """The address to dial."""

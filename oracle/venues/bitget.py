@@ -5,18 +5,22 @@ Depth-Channel and Trades-Channel, /api-doc/contract/websocket/public/New-Trades-
 every 10 to 20 ms when it changed; its time is the matching engine's. The first message of `trade` is called a snapshot
 and repeats trades of the past: it is passed over. `side` is the taker's. Times are milliseconds, mostly in strings;
 sizes are coins in both markets. The client says `ping` every 30 s, the venue `pong`; a connection should carry fewer
-than 50 channels. Symbols: `BTCUSDT`, `ETHUSDT`, `USDCUSDT`, in both markets.
+than 50 channels. Of the futures `ticker` is read too (contract/websocket/public/Tickers-Channel), a few times a second:
+the mark price, the index and the funding rate. Symbols: `BTCUSDT`, `ETHUSDT`, `USDCUSDT`, in both markets.
 
 The dialect of wss://ws.bitget.com/spot/v1 and /mix/v1 is refused; that of v3, for unified accounts, is not asked for.
+
+Over REST the top is that of Get OrderBook Depth (spot, at `step0`) and of Get Merge Depth (futures, unmerged).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
@@ -24,13 +28,18 @@ from oracle.venues import base
 
 URL = "wss://ws.bitget.com/v2/ws/public"
 PRODUCTS = {"spot": "SPOT", "usdt": "USDT-FUTURES"}
-CHANNELS = ("books1", "trade")
+CHANNELS = {"spot": ("books1", "trade"), "usdt": ("books1", "trade", "ticker")}
 PUSH_KEYS, TOP_KEYS, DEAL_KEYS = 7, 3, 5  # of a message of nothing, of what is always said of a top, of a trade
 TRADES_MAX = 1024  # a message may carry so many
 NO_SUCH_CHANNEL = 30001
 NO_LEVEL = (0.0, 0.0)
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 BENIGN_EVENTS = ("subscribe", "unsubscribe")
+REST = "https://api.bitget.com/api/v2/"
+TOP = base.RestTop(
+    url=REST, bid="data.bids.0.0", bid_size="data.bids.0.1", ask="data.asks.0.0", ask_size="data.asks.0.1",
+    time="data.ts", quoted_time=True, fine=("code", '"00000"'),
+)  # fmt: skip
 
 
 class _Arg(Struct, gc=False):
@@ -69,8 +78,21 @@ class _Deals(Struct):
     pushed_ms: int = msgspec.field(name="ts")
 
 
+class _State(Struct, gc=False):
+    time_ms: int = msgspec.field(name="ts")
+    mark: base.Said = msgspec.field(name="markPrice", default=None)
+    index: base.Said = msgspec.field(name="indexPrice", default=None)
+    funding: base.Said = msgspec.field(name="fundingRate", default=None)
+
+
+class _States(Struct):
+    arg: _Arg
+    data: list[_State]
+
+
 _TOPS: base.Decoder[_Tops] = base.Decoder(_Tops, range(PUSH_KEYS + TOP_KEYS, PUSH_KEYS + TOP_KEYS + 3))
 _DEALS: base.Decoder[_Deals] = base.Decoder(_Deals, range(PUSH_KEYS, 1 + PUSH_KEYS + DEAL_KEYS * TRADES_MAX, DEAL_KEYS))
+_STATES: base.Decoder[_States] = base.Decoder(_States)
 _ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
 
 
@@ -78,8 +100,13 @@ class Session(base.Session):
     """A public v2 connection to the `spot` or the `usdt` market."""
 
     venue = "bitget"
-    symbols_max = 24  # two channels each, of fewer than 50
+    symbols_max = 16  # three channels each, of fewer than 50
     ping_ms = 25_000
+    words = ('"op":"subscribe"', '"op":"unsubscribe"')
+    tops: ClassVar = {
+        "spot": replace(TOP, url=REST + "spot/market/orderbook?symbol={symbol}&type=step0&limit=1"),
+        "usdt": replace(TOP, url=REST + "mix/market/merge-depth?productType=usdt-futures&symbol={symbol}&limit=1"),
+    }
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -94,7 +121,7 @@ class Session(base.Session):
         args = [
             {"instType": self._product, "channel": channel, "instId": feed.symbol}
             for feed in self.feeds
-            for channel in CHANNELS
+            for channel in CHANNELS[self.market]
         ]
         return [base.Send(_dump({"op": "subscribe", "args": args}))]
 
@@ -134,6 +161,15 @@ class Session(base.Session):
             raise VenueError(Refusal.WRONG_SHAPE, push.action[:40])
         return [_trade(source, said, recv_ns) for said in reversed(push.data)]  # it says the newest first
 
+    def _read_states(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        push = _STATES(data)
+        source = self._source(push.arg, "ticker")
+        events: list[base.Event] = []
+        for said in push.data:
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns)
+            events += base.tickers(source, said.mark, said.index, said.funding, venue_ns, recv_ns)
+        return events
+
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _ANY(data)
         event, arg = said.get("event"), said.get("arg")
@@ -146,6 +182,8 @@ class Session(base.Session):
             return self._read_tops(data, recv_ns)
         if channel == "trade":
             return self._read_trades(data, recv_ns)
+        if channel == "ticker" and channel in CHANNELS[self.market]:
+            return self._read_states(data, recv_ns)
         raise VenueError(Refusal.UNKNOWN_MESSAGE, str(channel or event or arg)[:60])
 
     def _source(self, arg: _Arg, channel: str) -> int:
@@ -201,7 +239,11 @@ class Mimic(base.Mimic):
 
     def _acknowledge(self, event: str, arg: _Arg) -> str:
         said = {"instType": arg.product, "channel": arg.channel, "instId": arg.symbol}
-        known = arg.channel in CHANNELS and arg.product == self._product and arg.symbol in self.symbols.values()
+        known = (
+            arg.channel in CHANNELS[self.market]
+            and arg.product == self._product
+            and arg.symbol in self.symbols.values()
+        )
         if known and event in BENIGN_EVENTS:
             return _dump({"event": event, "arg": said})
         reason = f"{arg.product},{arg.channel},{arg.symbol} doesn't exist"

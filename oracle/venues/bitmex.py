@@ -6,18 +6,20 @@ the mark price, `indicativeSettlePrice`, which is the index, and the funding rat
 whose name begins with a point (`.BXBT`) is an index, and only its `instrument` is read: its last price is the index.
 A table begins with a `partial`, which repeats trades of the past. Times are ISO 8601 to the millisecond. Sizes are
 contracts. The client pings with the word `ping` when it has heard nothing for five seconds.
+
+Over REST the top is the newest row of `GET /api/v1/quote`, in the words of the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Ticker, TickerKind, Trade
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
@@ -28,6 +30,11 @@ QUOTE_KEYS, TRADE_KEYS, ENVELOPE_KEYS = 6, 10, 3
 ROWS_MAX = 2_048  # a message of more is read all the same, slowly
 AWAY_FROM_THE_BOOK = frozenset({"Referential", "BlockTrade", "InsuranceFund", "Settlement"})
 SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
+TOP = base.RestTop(
+    url="https://www.bitmex.com/api/v1/quote?symbol={symbol}&count=1&reverse=true",
+    bid="0.bidPrice", bid_size="0.bidSize", ask="0.askPrice", ask_size="0.askSize",
+    time="0.timestamp", time_unit_ns=0, symbol="0.symbol", quoted=False,
+)  # fmt: skip
 
 
 class _Quote(Struct, gc=False):
@@ -91,6 +98,8 @@ class Session(base.Session):
 
     venue = "bitmex"
     ping_ms = 5_000
+    words = ('"op":"subscribe"', '"op":"unsubscribe"')
+    tops: ClassVar = {"": TOP}
 
     def url(self) -> str:
         """The address to dial."""
@@ -99,6 +108,10 @@ class Session(base.Session):
     def open(self) -> list[base.Send]:
         """One subscription to everything."""
         return [base.Send(_dump({"op": "subscribe", "args": [t for s in self.sources for t in _topics(s)]}))]
+
+    def poll(self, symbol: str) -> base.Request | None:
+        """The latest quote of a market; an index has none."""
+        return None if symbol.startswith(INDEX_MARK) else super().poll(symbol)
 
     def idle(self, now_ns: Nanos) -> list[base.Send]:
         """A ping, which the venue answers."""
@@ -153,14 +166,7 @@ class Session(base.Session):
         index = row.lastPrice if row.symbol.startswith(INDEX_MARK) else row.indicativeSettlePrice
         mark = None if row.symbol.startswith(INDEX_MARK) else row.markPrice
         venue_ns = base.event_time_iso(row.timestamp, recv_ns) if row.timestamp else 0
-        events: list[base.Event] = []
-        if mark is not None:
-            events.append(Ticker(source, TickerKind.MARK, base.price(mark), venue_ns, recv_ns))
-        if index is not None:
-            events.append(Ticker(source, TickerKind.INDEX, base.price(index), venue_ns, recv_ns))
-        if row.fundingRate is not None:
-            events.append(Ticker(source, TickerKind.FUNDING, _rate(row.fundingRate), venue_ns, recv_ns))
-        return events
+        return [*base.tickers(source, mark, index, row.fundingRate, venue_ns, recv_ns)]
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _any(data)
@@ -239,13 +245,6 @@ def _side(word: str) -> Side:
     if side is None:
         raise VenueError(Refusal.WRONG_SHAPE, word[:40])
     return side
-
-
-def _rate(value: float) -> float:
-    """A funding rate: of either sign, and a fraction of one."""
-    if -1.0 < value < 1.0:
-        return value
-    raise VenueError(Refusal.NOT_A_NUMBER, repr(value))
 
 
 def _iso(at_ns: Nanos) -> str:

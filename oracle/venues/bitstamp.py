@@ -1,6 +1,6 @@
 """What Bitstamp says on its public WebSocket API, and how it is said.
 
-Source: https://www.bitstamp.net/websocket/v2/ and https://www.bitstamp.net/api/ (order book), read 2026-11-21. The
+Source: https://www.bitstamp.net/websocket/v2/ and www.bitstamp.net/api/ (order book, ticker), read 2026-11-21. The
 channels, without a login: `order_book_<pair>`, the whole best 100 levels a side at every change, best first, and
 `live_trades_<pair>`. Event times are microseconds, as text. `type` 0 is a buy, 1 a sell, of the taker. The venue ends a
 connection after 90 days, and may ask for a reconnect before (`bts:request_reconnect`) and drop the line seconds later.
@@ -18,18 +18,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
 
 from oracle.core.book import Book
-from oracle.core.types import BookTop, Nanos, Observation, Side, Trade
+from oracle.core.types import NANOS_PER_S, BookTop, Nanos, Observation, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
 URL = "wss://ws.bitstamp.net"
 REST_URL = "https://www.bitstamp.net/api/v2/order_book/"
+TICKER_URL = "https://www.bitstamp.net/api/v2/ticker/{symbol}/"  # without sizes; the book comes whole or not at all
 BOOK, DIFF, TRADES = "order_book_", "diff_order_book_", "live_trades_"
 NANOS_PER_US = 1_000
 DAY_MS = 86_400_000
@@ -119,6 +120,9 @@ class Session(base.Session):
     venue = "bitstamp"
     ping_ms = 20_000
     lifetime_ms = 90 * DAY_MS
+    words = ("bts:subscribe", "bts:unsubscribe")
+    tops: ClassVar = {"spot": base.RestTop(url=TICKER_URL, bid="bid", ask="ask", time="timestamp", quoted_time=True,
+                                           time_unit_ns=NANOS_PER_S)}  # fmt: skip
     book_channel = BOOK
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
@@ -271,6 +275,7 @@ class DiffSession(Session):
     """One connection that keeps books from REST snapshots and diffs."""
 
     book_channel = DIFF
+    keeps_books = True
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -351,9 +356,9 @@ class Mimic(base.Mimic):
             return [_error("Incorrect JSON format.")]
         if event == "bts:heartbeat":
             return [_text({"event": "bts:heartbeat", "channel": "", "data": {"status": "success"}})]
-        if event != "bts:subscribe" or channel not in self._channels:
+        if event not in ("bts:subscribe", "bts:unsubscribe") or channel not in self._channels:
             return [_error("Bad subscription string.")]
-        return [_text({"event": "bts:subscription_succeeded", "channel": channel, "data": {}})]
+        return [_text({"event": event.replace("subscribe", "subscription_succeeded"), "channel": channel, "data": {}})]
 
     def speak(self, fact: BookTop | Trade) -> list[str]:
         """A whole snapshot of one level a side, or a trade."""

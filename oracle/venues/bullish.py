@@ -9,13 +9,15 @@ repeats the last hundred and is of the past. A trade's time is its `createdAtDat
 unit of the integer beside it. Not found in those pages, and taken from captures and other clients: that `side` is the
 taker's where `isTaker` is true and the maker's where not, and the ping and its answer. Symbols: `BTCUSD`, `BTCUSDC`
 and their like; perpetuals stand beside them as `BTC-USDC-PERP`.
+
+Over REST the top is that of the hybrid order book, which can no longer be asked for at a depth (changes of 2025).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -32,6 +34,11 @@ TOP_KEYS, BATCH_KEYS, TRADE_KEYS = 9, 7, 9  # without what may be missing
 TRADES_MAX = 1024  # a batch may carry so many
 MS_MIN, MS_MAX = 10**12, 10**14  # from 2001 on; another unit is outside, even where nobody knows the time
 FINE = "200"
+REST_TOP = base.RestTop(
+    url="https://api.exchange.bullish.com/trading-api/v1/markets/{symbol}/orderbook/hybrid",
+    bid="bids.0.price", bid_size="bids.0.priceLevelQuantity", ask="asks.0.price", ask_size="asks.0.priceLevelQuantity",
+    time="timestamp", quoted_time=True,
+)  # fmt: skip
 
 
 class _Top(Struct, gc=False):
@@ -100,6 +107,8 @@ class Session(base.Session):
     venue = "bullish"
     symbols_max = 100
     ping_ms = 30_000
+    words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    tops: ClassVar = {"spot": REST_TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)

@@ -1,21 +1,26 @@
 """What Bybit says: tops of book and trades of its spot and linear markets, on its public v5 WebSocket.
 
-Sources, read 2026-11-21: bybit-exchange.github.io/docs/v5/ws/connect and /docs/v5/websocket/public/orderbook.
+Sources, read 2026-11-21: bybit-exchange.github.io/docs/v5/ws/connect and /docs/v5/websocket/public/orderbook (and
+ticker).
 `orderbook.1` gives the top every 10 ms when it changed, and repeats it after 3 s without a change. It is snapshots only
 now, and was snapshots and deltas before: both are read. Its time is `ts`, when the message was made: `cts`, the
 matching engine's, is not renewed by a repetition. Times are milliseconds. The client pings every 20 s; a subscription
-to spot topics may name ten of them.
+to spot topics may name ten of them. Of the linear market `tickers` is read too, every 100 ms: a snapshot, then what
+has changed, and of it the mark price, the index and the funding rate of the running interval.
 
 A block trade is negotiated away from the book and is passed over. The dialects before v5 are refused.
+
+Over REST the top is that of /docs/v5/market/orderbook, at `ts`, which is of the message there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
@@ -29,6 +34,11 @@ _TOPICS_MAX = 10  # a subscribe message may name so many
 _TRADES_MAX = 1024  # a message may carry so many
 _NO_LEVEL = (0.0, 0.0)
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
+_TOP = base.RestTop(
+    url="https://api.bybit.com/v5/market/orderbook?symbol={symbol}&limit=1",
+    bid="result.b.0.0", bid_size="result.b.0.1", ask="result.a.0.0", ask_size="result.a.0.1",
+    time="result.ts", symbol="result.s", fine=("retCode", "0"),
+)  # fmt: skip
 _OLD_TOPICS = ("trade", "orderBookL2_25", "orderBook_200", "instrument_info", "depth", "bookTicker")
 
 
@@ -68,8 +78,22 @@ class _Deals(Struct):
     data: list[_Deal]
 
 
+class _State(Struct, gc=False):
+    symbol: str
+    mark: base.Said = msgspec.field(name="markPrice", default=None)
+    index: base.Said = msgspec.field(name="indexPrice", default=None)
+    funding: base.Said = msgspec.field(name="fundingRate", default=None)
+
+
+class _States(Struct):
+    topic: str
+    time_ms: int = msgspec.field(name="ts")
+    data: _State
+
+
 _BOOK: base.Decoder[_Book] = base.Decoder(_Book, (10,))
 _DEALS: base.Decoder[_Deals] = base.Decoder(_Deals, range(11, 4 + 10 * _TRADES_MAX))
+_STATES: base.Decoder[_States] = base.Decoder(_States)
 _ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
 
 
@@ -79,12 +103,15 @@ class Session(base.Session):
     venue = "bybit"
     symbols_max = 100
     ping_ms = 20_000
+    words = ('"op":"subscribe"', '"op":"unsubscribe"')
+    tops: ClassVar = {market: replace(_TOP, url=_TOP.url + f"&category={market}") for market in _ADDRESSES}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
         self._address = _ADDRESSES[market]
         self._tops = {f"orderbook.1.{f.symbol}": f for f in feeds}
         self._trades = {f"publicTrade.{f.symbol}": f for f in feeds}
+        self._states = {f"tickers.{f.symbol}": f for f in feeds} if market == "linear" else {}
         self._kept: dict[str, _Levels] = {}
 
     def url(self) -> str:
@@ -93,7 +120,7 @@ class Session(base.Session):
 
     def open(self) -> list[base.Send]:
         """As many subscriptions as the limit of topics makes necessary."""
-        topics = [*self._tops, *self._trades]
+        topics = [*self._tops, *self._trades, *self._states]
         chunks = [topics[at : at + _TOPICS_MAX] for at in range(0, len(topics), _TOPICS_MAX)]
         return [base.Send(_dump({"op": "subscribe", "args": chunk})) for chunk in chunks]
 
@@ -107,6 +134,8 @@ class Session(base.Session):
             return [self._read_top(data, recv_ns)]
         if data.startswith(b'{"topic":"publicTrade.'):
             return self._read_trades(data, recv_ns)
+        if self._states and data.startswith(b'{"topic":"tickers.'):
+            return self._read_state(data, recv_ns)
         return self._read_other(data, recv_ns)
 
     def _read_top(self, data: bytes, recv_ns: Nanos) -> BookTop:
@@ -150,6 +179,13 @@ class Session(base.Session):
                 events.append(Trade(feed.source, base.price(said.price), base.size(said.size), side, venue_ns, recv_ns))
         return events
 
+    def _read_state(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
+        frame = _STATES(data)
+        said = frame.data
+        feed = _feed(self._states, frame.topic, said.symbol)
+        venue_ns = base.event_time(frame.time_ms, NANOS_PER_MS, recv_ns)
+        return [*base.tickers(feed.source, said.mark, said.index, said.funding, venue_ns, recv_ns)]
+
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _ANY(data)
         topic = said.get("topic")
@@ -157,6 +193,8 @@ class Session(base.Session):
             return [self._read_top(data, recv_ns)]
         if str(topic).startswith("publicTrade."):
             return self._read_trades(data, recv_ns)
+        if self._states and str(topic).startswith("tickers."):
+            return self._read_state(data, recv_ns)
         if "request" in said or "params" in said or str(topic).partition(".")[0] in _OLD_TOPICS:
             raise VenueError(Refusal.OLD_DIALECT, str(topic)[:40])
         if topic is not None:

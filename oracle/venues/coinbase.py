@@ -14,6 +14,8 @@ deltas are refused NO_SNAPSHOT until a new subscription brings snapshots. `match
 time is Go's zero time states no time.
 
 Markets: BTC-USD, ETH-USD, USDT-USD. USDC is redeemed at par here and not traded against USD.
+
+Over REST the top is that of the product book at level 1 (rest-api, Get product book).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -34,6 +36,10 @@ URL = "wss://ws-feed.exchange.coinbase.com"
 CHANNELS = ("level2_batch", "matches", "heartbeat")
 SNAPSHOT_BYTES_MAX = 1 << 24  # the whole BTC-USD book is several MiB
 NO_TIME = "0001-01-01T00:00:00"
+TOP = base.RestTop(
+    url="https://api.exchange.coinbase.com/products/{symbol}/book?level=1",
+    bid="bids.0.0", bid_size="bids.0.1", ask="asks.0.0", ask_size="asks.0.1", time="time", time_unit_ns=0,
+)  # fmt: skip
 
 Level: TypeAlias = tuple[float, float]
 Change: TypeAlias = tuple[Literal["buy", "sell"], float, float]
@@ -145,6 +151,9 @@ class Session(base.Session):
 
     venue = "coinbase"
     symbols_max = 10
+    keeps_books = True
+    words = ('"type":"subscribe"', '"type":"unsubscribe"')
+    tops: ClassVar = {"spot": TOP}
     frame_bytes_max = SNAPSHOT_BYTES_MAX
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
@@ -251,12 +260,12 @@ class Mimic(base.Mimic):
         self._trades = 0
 
     def hear(self, data: str, now_ns: Nanos) -> list[str]:
-        """Acknowledge a subscription; its book begins anew with a snapshot. Refuse anything else."""
+        """Acknowledge a subscription, or its end; its book begins anew with a snapshot. Refuse anything else."""
         try:
             asked = json.loads(data)
         except ValueError:
             return [_problem("Malformed JSON", "")]
-        if not isinstance(asked, dict) or asked.get("type") != "subscribe":
+        if not isinstance(asked, dict) or asked.get("type") not in ("subscribe", "unsubscribe"):
             return [_problem("Type has to be either subscribe or unsubscribe", "")]
         channels = [_channel(channel, asked.get("product_ids", [])) for channel in asked.get("channels", [])]
         known = set(self.symbols.values())

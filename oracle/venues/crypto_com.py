@@ -15,12 +15,14 @@ venue has served public channels without it. It also advises to wait a second be
 limit is counted by the calendar second. So everything is asked in one request, and what has no book by the next look
 is asked for again, with the nonce. Symbols: `BTC_USD`, `ETH_USD`, `USDT_USD`, `BTCUSD-PERP`.
 The dialect before v1 names no id: it is refused.
+
+Over REST the top is that of `public/get-book`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -40,6 +42,12 @@ TRADES_MAX = 1024  # a message may carry so many
 UPDATE_MS = 10
 UNKNOWN = 40003
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+TOP = base.RestTop(
+    url="https://api.crypto.com/exchange/v1/public/get-book?instrument_name={symbol}&depth=1",
+    bid="result.data.0.bids.0.0", bid_size="result.data.0.bids.0.1",
+    ask="result.data.0.asks.0.0", ask_size="result.data.0.asks.0.1",
+    time="result.data.0.t", symbol="result.instrument_name", fine=("code", "0"),
+)  # fmt: skip
 
 Level = tuple[float, float, int]  # price, size, the number of orders
 
@@ -143,6 +151,7 @@ class Session(base.Session):
     symbols_max = 200  # of the 400 channels that a connection may carry
     ping_ms = 5_000  # the venue wants none: it is when a subscription that brought nothing is looked at again
     dials_per_minute_max = 20
+    tops: ClassVar = {"": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -160,6 +169,13 @@ class Session(base.Session):
         self._kept.clear()
         self._answered.clear()
         return [_subscription([*self._book_channels, *self._trade_channels], {"id": 1})]
+
+    def resubscribe(self, symbols: Sequence[str]) -> list[base.Send]:
+        """Ends the channels of these symbols and asks for them again: trades begin with those of the past once more."""
+        channels = [kind.format(symbol) for kind in KINDS for symbol in symbols]
+        self._answered.difference_update(channels)
+        ended = {"id": 1, "method": "unsubscribe", "params": {"channels": channels}}
+        return [base.Send(_dump(ended)), _subscription(channels, {"id": 1})]
 
     def idle(self, now_ns: Nanos) -> list[base.Send]:
         """Ask again for the books, and their trades, that did not come."""

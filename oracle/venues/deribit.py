@@ -9,12 +9,14 @@ that a ticker repeats is older than the quote and is passed over. Times are mill
 in USD. A block trade is negotiated away from the book and is passed over.
 
 The venue asks for a sign of life with `test_request` and closes the line of who does not answer.
+
+Over REST the top is that of `public/get_order_book`; an index has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -25,10 +27,16 @@ from oracle.venues import base
 
 URL = "wss://www.deribit.com/ws/api/v2"
 HEARTBEAT_S = 30
-SUBSCRIBE_ID, HEARTBEAT_ID, TEST_ID = 1, 2, 3
+SUBSCRIBE_ID, HEARTBEAT_ID, TEST_ID, AGAIN_ID = 1, 2, 3, 4
 INTERVALS = frozenset({"100ms", "agg2", "raw"})
 QUOTE_KEYS, INDEX_KEYS, TRADE_KEYS, ENVELOPE_KEYS = 11, 8, 10, 5
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TOP = base.RestTop(
+    url="https://www.deribit.com/api/v2/public/get_order_book?instrument_name={symbol}&depth=1",
+    bid="result.best_bid_price", bid_size="result.best_bid_amount",
+    ask="result.best_ask_price", ask_size="result.best_ask_amount",
+    time="result.timestamp", symbol="result.instrument_name", quoted=False,
+)  # fmt: skip
 _NOTICE = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 _QUOTE_NOTICE = _NOTICE + b"quote."
 
@@ -125,6 +133,7 @@ class Session(base.Session):
 
     venue = "deribit"
     symbols_max = 100  # three channels each; one subscription may name five hundred
+    tops: ClassVar = {"": TOP}
 
     def url(self) -> str:
         """The address to dial."""
@@ -137,6 +146,15 @@ class Session(base.Session):
             _call(HEARTBEAT_ID, "public/set_heartbeat", {"interval": HEARTBEAT_S}),
             _call(SUBSCRIBE_ID, "public/subscribe", {"channels": channels}),
         ]
+
+    def resubscribe(self, symbols: Sequence[str]) -> list[base.Send]:
+        """Ends the channels of these symbols and asks for them again; what is granted has been granted before."""
+        named = {"channels": [channel for symbol in symbols for channel in _channels(symbol)]}
+        return [_call(AGAIN_ID, f"public/{word}", named) for word in ("unsubscribe", "subscribe")]
+
+    def poll(self, symbol: str) -> base.Request | None:
+        """The book of an instrument; an index has none."""
+        return None if symbol.islower() else super().poll(symbol)
 
     def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         """The facts in one frame, or the answer to the venue's test. Raises VenueError."""
@@ -191,13 +209,8 @@ class Session(base.Session):
         ticker = said.data
         source = self._source(ticker.instrument_name, said.channel, "ticker")
         venue_ns = base.event_time(ticker.timestamp, NANOS_PER_MS, recv_ns)
-        events: list[base.Event] = [
-            Ticker(source, TickerKind.MARK, base.price(ticker.mark_price), venue_ns, recv_ns),
-            Ticker(source, TickerKind.INDEX, base.price(ticker.index_price), venue_ns, recv_ns),
-        ]
-        if ticker.current_funding is not None:
-            events.append(Ticker(source, TickerKind.FUNDING, _rate(ticker.current_funding), venue_ns, recv_ns))
-        return events
+        mark, index, funding = ticker.mark_price, ticker.index_price, ticker.current_funding
+        return [*base.tickers(source, mark, index, funding, venue_ns, recv_ns)]
 
     def _read_index(self, said: _Indices, recv_ns: Nanos) -> Ticker:
         source = self.source_of(said.data.index_name)
@@ -250,7 +263,7 @@ class Mimic(base.Mimic):
         call = msgspec.json.decode(data, type=dict[str, Any])
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call.get("id")}
         method, known = call.get("method"), {c for s in self.symbols.values() for c in _channels(s)}
-        if method == "public/subscribe":
+        if method in ("public/subscribe", "public/unsubscribe"):
             return [_dump(answer | {"result": [c for c in call["params"]["channels"] if c in known]})]
         if method == "public/set_heartbeat":
             return [_dump(answer | {"result": "ok"})]
@@ -293,13 +306,6 @@ def _channels(symbol: str) -> list[str]:
     if symbol.islower():
         return [f"deribit_price_index.{symbol}"]
     return [f"quote.{symbol}", f"trades.{symbol}.100ms", f"ticker.{symbol}.100ms"]
-
-
-def _rate(value: float) -> float:
-    """A funding rate: of either sign, and a fraction of one."""
-    if -1.0 < value < 1.0:
-        return value
-    raise VenueError(Refusal.NOT_A_NUMBER, repr(value))
 
 
 def _call(count: int, method: str, params: dict[str, Any]) -> base.Send:

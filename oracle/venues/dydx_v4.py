@@ -11,19 +11,21 @@ so that only acknowledgements may be late: any other number that is missing, or 
 stands after it. A book that this venue shows crossed is handed on crossed.
 
 A deleveraging happens away from the book and is passed over. What was recorded of v3, which is shut, is refused.
+
+Over REST the top is that of the indexer's order book of a perpetual market, which states no time either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from oracle.core.book import Book, Levels
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Ticker, TickerKind, Trade
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
@@ -34,6 +36,10 @@ KEYS_MAX = 16_384  # a message of more is read all the same, slowly
 KEPT_LEVELS_MAX = 5_000  # of a side
 AWAY_FROM_THE_BOOK = "DELEVERAGED"
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+TOP = base.RestTop(
+    url="https://indexer.dydx.trade/v4/orderbooks/perpetualMarket/{symbol}",
+    bid="bids.0.price", bid_size="bids.0.size", ask="asks.0.price", ask_size="asks.0.size",
+)  # fmt: skip
 
 
 class _Level(Struct, gc=False):
@@ -111,6 +117,7 @@ class Session(base.Session):
 
     venue = "dydx_v4"
     symbols_max = 30  # a connection may have 32 subscriptions of one channel
+    tops: ClassVar = {"": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -184,10 +191,7 @@ class Session(base.Session):
             if source is None:
                 continue
             venue_ns = base.event_time_iso(market.effectiveAt, recv_ns) if market.effectiveAt else 0
-            if market.oraclePrice is not None:
-                events.append(Ticker(source, TickerKind.INDEX, base.price(market.oraclePrice), venue_ns, recv_ns))
-            if market.nextFundingRate is not None:
-                events.append(Ticker(source, TickerKind.FUNDING, _rate(market.nextFundingRate), venue_ns, recv_ns))
+            events += base.tickers(source, None, market.oraclePrice, market.nextFundingRate, venue_ns, recv_ns)
         return events
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
@@ -337,13 +341,6 @@ def _top(source: int, book: Book[float], recv_ns: Nanos) -> BookTop:
 def _trade(source: int, deal: _Deal, recv_ns: Nanos) -> Trade:
     venue_ns = base.event_time_iso(deal.createdAt, recv_ns)
     return Trade(source, base.price(deal.price), base.size(deal.size), SIDES[deal.side], venue_ns, recv_ns)
-
-
-def _rate(value: float) -> float:
-    """A funding rate: of either sign, and a fraction of one."""
-    if -1.0 < value < 1.0:
-        return value
-    raise VenueError(Refusal.NOT_A_NUMBER, repr(value))
 
 
 def _levels(price: float, size: float) -> list[dict[str, str]]:

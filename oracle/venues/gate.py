@@ -8,15 +8,15 @@ bear the time, not a minute off. There is no clock at hand when a connection ope
 channels without it; a pair of which nothing was heard by the first ping is asked for again, with the time. The venue
 pings by the protocol; the ping of its own grammar is sent as well. Symbols: `BTC_USDT`, `ETH_USDT`, `USDC_USDT`.
 
-The perpetuals (wss://fx-ws.gateio.ws/v4/ws/usdt) are not read: sizes there are cut to whole contracts, a level of less
-than one to nothing, unless the dial bears the header `X-Gate-Size-Decimal`, which a session cannot set. The dialects
-before v4 (`method`, `params`) are refused.
+The perpetuals are read by `gate_futures`. The dialects before v4 (`method`, `params`) are refused.
+
+Over REST the top is that of `GET /spot/order_book`, at `current`, when the answer was made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -31,6 +31,10 @@ TICKER_KEYS, TRADE_KEYS = 10, 10  # of a message without what may be missing
 UNKNOWN_PAIR = 2
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 EVENTS = ("subscribe", "unsubscribe")
+TOP = base.RestTop(
+    url="https://api.gateio.ws/api/v4/spot/order_book?currency_pair={symbol}&limit=1",
+    bid="bids.0.0", bid_size="bids.0.1", ask="asks.0.0", ask_size="asks.0.1", time="current",
+)  # fmt: skip
 
 
 class _Top(Struct, gc=False):
@@ -100,6 +104,8 @@ class Session(base.Session):
     venue = "gate"
     symbols_max = 100
     ping_ms = 5_000
+    words = ('"event":"subscribe"', '"event":"unsubscribe"')
+    tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)

@@ -13,13 +13,15 @@ time. A connection must start from empty books, or levels that went away in betw
 
 Markets: btcusd, ethusd, usdtusd, usdcusd. The streams say them in lower case, the archived API in upper case; a feed of
 the streams may be configured in either.
+
+Over REST the top is that of `GET /v1/book/{symbol}`; the times of its levels are not to be used, by its own word.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -32,6 +34,10 @@ from oracle.venues import base
 URL = "wss://ws.gemini.com/"
 V2_URL = "wss://api.gemini.com/v2/marketdata"
 STREAMS = ("bookTicker", "trade")
+TOP = base.RestTop(
+    url="https://api.gemini.com/v1/book/{symbol}?limit_bids=1&limit_asks=1", lower=True,
+    bid="bids.0.price", bid_size="bids.0.amount", ask="asks.0.price", ask_size="asks.0.amount",
+)  # fmt: skip
 V2_SNAPSHOT_BYTES_MAX = 1 << 23
 
 Change: TypeAlias = tuple[Literal["buy", "sell"], float, float]
@@ -108,6 +114,8 @@ class Session(base.Session):
 
     venue = "gemini"
     ping_ms = 20_000
+    words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -159,7 +167,7 @@ def _float(text: str) -> float:
     try:
         return msgspec.convert(text, float, strict=False) if text else 0.0
     except msgspec.ValidationError:
-        raise VenueError(Refusal.NOT_A_NUMBER, text[:40]) from None
+        raise VenueError(Refusal.WRONG_SHAPE, text[:40]) from None
 
 
 def _check_reply(reply: Reply) -> None:
@@ -170,18 +178,20 @@ def _check_reply(reply: Reply) -> None:
         raise VenueError(Refusal.UNKNOWN_MESSAGE, reply.e[:40] or "neither a reply nor a stream that was asked for")
 
 
-class L2Updates(Struct, gc=False, tag_field="type", tag="l2_updates"):
+class L2Updates(Struct, gc=False):
     """Changed levels; the whole book when it comes with `trades` or `auction_events`."""
 
+    type: Literal["l2_updates"]
     symbol: str
     changes: list[Change]
     trades: Raw | UnsetType = UNSET
     auction_events: Raw | UnsetType = UNSET
 
 
-class V2Trade(Struct, gc=False, tag_field="type", tag="trade"):
+class V2Trade(Struct, gc=False):
     """A trade. Side is the taker's; a block trade was agreed away from the book."""
 
+    type: Literal["trade"]
     symbol: str
     event_id: int
     timestamp: int
@@ -211,6 +221,7 @@ class MarketDataV2(base.Session):
 
     venue = "gemini"
     frame_bytes_max = V2_SNAPSHOT_BYTES_MAX
+    keeps_books = True
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -296,7 +307,7 @@ class Mimic(base.Mimic):
         number, method = request.get("id"), request.get("method")
         if method == "ping":
             return [_text({"id": number, "status": 200, "result": {}})]
-        if method != "subscribe":
+        if method not in ("subscribe", "unsubscribe"):
             return [_refused(number, -1002, "Unknown method")]
         unknown = [stream for stream in request.get("params", []) if stream not in self._streams]
         if unknown:

@@ -8,12 +8,14 @@ is asked; an empty side is read from zeros. `m` of a trade says that the buyer m
 a subscription to trades repeats old ones is not known. Times are milliseconds. A request names one symbol. The client
 pings every 10 s; the sister exchange ends a line after about 30 s without. Symbols: `BTCUSD`, `ETHUSD`, `BTCHKD`. The
 first version of the API is refused.
+
+Over REST the top is that of `quote/v1/depth`, whose shape is from clients of the sister exchange as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -27,6 +29,10 @@ TOPICS = ("bbo", "trade")
 TOP_KEYS, TRADE_KEYS = 11, 9  # of complete messages without what may be missing
 MS_MIN, MS_MAX = 10**12, 10**14  # from 2001 on; another unit is outside, even where nobody knows the time
 FINE = "0"
+TOP = base.RestTop(
+    url="https://api-pro.hashkey.com/quote/v1/depth?symbol={symbol}&limit=1",
+    bid="b.0.0", bid_size="b.0.1", ask="a.0.0", ask_size="a.0.1", time="t",
+)  # fmt: skip
 
 
 class _Params(Struct):
@@ -90,6 +96,7 @@ class Session(base.Session):
 
     venue = "hashkey"
     ping_ms = 10_000
+    tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)

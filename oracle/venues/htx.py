@@ -9,13 +9,15 @@ every 5 s and ends the connection when two pings stay without their pong. `direc
 The first message of `market.$symbol.trade.detail` repeats the last trade, however old, and nothing marks it: a trade
 that happened before the venue acknowledged the subscription is of the past. Symbols are lower case: `btcusdt`,
 `ethusdt`, `usdcusdt`; a feed may be configured in either. Contracts have other addresses and are not read.
+
+Over REST the top is that of `GET /market/depth` at `step0`, at `ts`, when the answer was made.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -32,6 +34,11 @@ TOP_KEYS, TRADES_KEYS = 10, 6  # of a complete top, of a message of no trades
 TRADES_MAX = 1024  # a message may carry so many
 KINDS = ("bbo", "trade.detail")
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TOP = base.RestTop(
+    url="https://api.huobi.pro/market/depth?symbol={symbol}&type=step0&depth=5", lower=True,
+    bid="tick.bids.0.0", bid_size="tick.bids.0.1", ask="tick.asks.0.0", ask_size="tick.asks.0.1",
+    time="ts", symbol="ch", named="market.{symbol}.depth.step0", fine=("status", '"ok"'), quoted=False,
+)  # fmt: skip
 
 
 class _Top(Struct, gc=False):
@@ -96,6 +103,8 @@ class Session(base.Session):
 
     venue = "htx"
     frame_bytes_max = FRAME_BYTES_MAX
+    words = ('"sub":', '"unsub":')
+    tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -149,7 +158,7 @@ class Session(base.Session):
             raise self._unasked(push.topic)
         base.event_time(push.time_ms, NANOS_PER_MS, recv_ns)
         since_ms = self._since_ms.get(push.topic, 0)
-        return [_trade(source, deal, recv_ns) for deal in reversed(deals) if deal.time_ms >= since_ms]
+        return [_trade(source, deal, recv_ns) for deal in reversed(deals) if not 0 <= deal.time_ms < since_ms]
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _OTHER(data)
@@ -199,9 +208,10 @@ class Mimic(base.Mimic):
             return []
         if call.ping:
             return [_dump({"pong": call.ping})]
-        if call.sub not in self._topics:
-            return [_failed(now_ms, call.id, f"invalid topic {call.sub}")]
-        return [_dump({"id": call.id, "status": "ok", "subbed": call.sub, "ts": now_ms})]
+        topic = call.sub or call.unsub
+        if topic not in self._topics:
+            return [_failed(now_ms, call.id, f"invalid topic {topic}")]
+        return [_dump({"id": call.id, "status": "ok", "subbed" if call.sub else "unsubbed": topic, "ts": now_ms})]
 
     def speak(self, fact: BookTop | Trade) -> list[str]:
         """One frame of `bbo` or of `trade.detail`."""
@@ -230,6 +240,7 @@ class Mimic(base.Mimic):
 
 class _Call(Struct):
     sub: str = ""
+    unsub: str = ""
     id: str | int | None = None
     ping: int = 0
     pong: int = 0

@@ -10,17 +10,19 @@ are text. A line on which the client says nothing for 60 s is closed, so it ping
 
 The first `trades` message after a subscription repeats trades of the past and is not marked. What happened before the
 acknowledgement was received is therefore passed over.
+
+Over REST the top is that of the `l2Book` that is posted to /info.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Ticker, TickerKind, Trade
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
@@ -29,6 +31,11 @@ CHANNELS = ("bbo", "trades", "activeAssetCtx")
 BBO_KEYS, LEVEL_KEYS, TRADE_KEYS, ENVELOPE_KEYS = 5, 3, 7, 2
 TRADES_MAX = 2_048  # a message of more is read all the same, slowly
 SIDES = {"B": Side.BUY, "A": Side.SELL}
+TOP = base.RestTop(
+    url="https://api.hyperliquid.xyz/info", content='{"type":"l2Book","coin":"{symbol}"}',
+    bid="levels.0.0.px", bid_size="levels.0.0.sz", ask="levels.1.0.px", ask_size="levels.1.0.sz",
+    time="time", symbol="coin",
+)  # fmt: skip
 
 
 class _Level(Struct, gc=False):
@@ -90,6 +97,8 @@ class Session(base.Session):
 
     venue = "hyperliquid"
     ping_ms = 30_000
+    words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    tops: ClassVar = {"": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -144,12 +153,7 @@ class Session(base.Session):
 
     def _read_context(self, said: _Asset, recv_ns: Nanos) -> list[base.Event]:
         source, context = self.source_of(said.coin), said.ctx
-        events: list[base.Event] = [Ticker(source, TickerKind.MARK, base.price(context.markPx), 0, recv_ns)]
-        if context.oraclePx is not None:
-            events.append(Ticker(source, TickerKind.INDEX, base.price(context.oraclePx), 0, recv_ns))
-        if context.funding is not None:
-            events.append(Ticker(source, TickerKind.FUNDING, _rate(context.funding), 0, recv_ns))
-        return events
+        return [*base.tickers(source, context.markPx, context.oraclePx, context.funding, 0, recv_ns)]
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _any(data)
@@ -213,13 +217,6 @@ class Mimic(base.Mimic):
 def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
     """The Session that reads a recording made at `url`; there has been one dialect."""
     return Session(feeds, market)
-
-
-def _rate(value: float) -> float:
-    """A funding rate: of either sign, and a fraction of one."""
-    if -1.0 < value < 1.0:
-        return value
-    raise VenueError(Refusal.NOT_A_NUMBER, repr(value))
 
 
 def _level(price: float, size: float) -> dict[str, object] | None:

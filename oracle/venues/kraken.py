@@ -7,14 +7,18 @@ its default trigger speaks only on trades. Prices are JSON numbers, times RFC 33
 
 A ticker or a trade is decoded by a shape that requires every key of today's complete message; one that lacks some, as
 older ones do, takes the slow road through a shape that requires what is read.
+
+Over REST the top is that of `GET /0/public/Depth` (docs.kraken.com/api-reference/market-data/get-order-book), which
+answers to `BTCUSD` under its own name, `XXBTZUSD`; the times of its levels are not those of the top.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +34,10 @@ MATCHING = "online"  # in every other state of the system no orders match, and a
 HEARTBEAT = b'{"channel":"heartbeat"}'
 TICKER_KEYS, TRADE_KEYS = 17, 10  # of a message that holds one, complete
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TOP = base.RestTop(
+    url="https://api.kraken.com/0/public/Depth?pair={symbol}&count=1", spelling=(("/", ""),), fine=("error", "[]"),
+    bid="result.*.bids.0.0", bid_size="result.*.bids.0.1", ask="result.*.asks.0.0", ask_size="result.*.asks.0.1",
+)  # fmt: skip
 BENIGN_METHODS = frozenset({"subscribe", "unsubscribe", "pong"})
 NEVER = "1970-01-01T00:00:00"  # the time of a market that has not been quoted
 
@@ -129,6 +137,8 @@ class Session(base.Session):
     venue = "kraken"
     ping_ms = 30_000  # an idle line is closed after about a minute
     dials_per_minute_max = 15  # about 150 in ten minutes for one address
+    words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    tops: ClassVar = {"spot": TOP}
 
     def url(self) -> str:
         """The address to dial."""
@@ -145,6 +155,12 @@ class Session(base.Session):
             base.Send(_json({"method": "subscribe", "params": params, "req_id": count}))
             for count, params in enumerate(asked, 1)
         ]
+
+    def resubscribe(self, symbols: Sequence[str]) -> list[base.Send]:
+        """The same messages twice; one that unsubscribes has nothing to say of snapshots."""
+        asked = super().resubscribe(symbols)
+        ended = [base.Send(re.sub(r',"snapshot":(true|false)', "", send.data)) for send in asked[: len(asked) // 2]]
+        return [*ended, *asked[len(ended) :]]
 
     def idle(self, now_ns: Nanos) -> list[base.Send]:
         """A ping, which the venue answers."""

@@ -7,18 +7,20 @@ which is for an hour. Names are `PF_XBTUSD` (linear, sizes in the coin), `PI_XBT
 milliseconds. The venue wants to hear from the client every 60 s; asking for `heartbeat` again says so.
 
 A component of a block trade is negotiated away from the book and is passed over.
+
+Over REST the top is that of `GET /derivatives/api/v3/tickers/{symbol}`, at the time of its server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from oracle.core.book import Book, Levels
-from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Ticker, TickerKind, Trade
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
 
@@ -27,6 +29,11 @@ FEEDS = ("book", "trade", "ticker")
 DELTA_KEYS, TRADE_KEYS = 7, 9
 KEPT_LEVELS_MAX = 5_000  # of a side: many times the fullest recorded
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TOP = base.RestTop(
+    url="https://futures.kraken.com/derivatives/api/v3/tickers/{symbol}",
+    bid="ticker.bid", bid_size="ticker.bidSize", ask="ticker.ask", ask_size="ticker.askSize",
+    time="serverTime", time_unit_ns=0, symbol="ticker.symbol", fine=("result", '"success"'), quoted=False,
+)  # fmt: skip
 BENIGN_EVENTS = frozenset({"info", "subscribed", "unsubscribed"})
 
 
@@ -85,6 +92,8 @@ class Session(base.Session):
 
     venue = "kraken_futures"
     ping_ms = 30_000
+    words = ('"event":"subscribe"', '"event":"unsubscribe"')
+    tops: ClassVar = {"": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -143,15 +152,7 @@ class Session(base.Session):
 
     def _read_ticker(self, said: _Ticker, recv_ns: Nanos) -> list[base.Event]:
         source, venue_ns = self.source_of(said.product_id), base.event_time(said.time, NANOS_PER_MS, recv_ns)
-        events: list[base.Event] = []
-        if said.markPrice is not None:
-            events.append(Ticker(source, TickerKind.MARK, base.price(said.markPrice), venue_ns, recv_ns))
-        if said.index is not None:
-            events.append(Ticker(source, TickerKind.INDEX, base.price(said.index), venue_ns, recv_ns))
-        if said.relative_funding_rate is not None:
-            rate = _rate(said.relative_funding_rate)
-            events.append(Ticker(source, TickerKind.FUNDING, rate, venue_ns, recv_ns))
-        return events
+        return [*base.tickers(source, said.markPrice, said.index, said.relative_funding_rate, venue_ns, recv_ns)]
 
     def _read_other(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         said = _any(data)
@@ -259,13 +260,6 @@ def _levels(side: list[_Level]) -> list[tuple[float, float]]:
     """Price and size of each level that is not empty. Raises VenueError."""
     levels = [(base.price(level.price), base.number(level.qty)) for level in side]
     return [level for level in levels if level[1]]
-
-
-def _rate(value: float) -> float:
-    """A funding rate: of either sign, and a fraction of one."""
-    if -1.0 < value < 1.0:
-        return value
-    raise VenueError(Refusal.NOT_A_NUMBER, repr(value))
 
 
 def _side(price: float, size: float) -> str:

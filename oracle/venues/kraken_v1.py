@@ -74,6 +74,7 @@ class Session(base.Session):
     venue = "kraken_v1"
     ping_ms = 30_000
     dials_per_minute_max = 15  # about 150 in ten minutes for one address
+    words = ('"event":"subscribe"', '"event":"unsubscribe"')
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
@@ -261,13 +262,13 @@ def _digits(text: str) -> str:
 
 
 def _number(text: object) -> float:
-    """A decimal the venue wrote: ASCII digits and at most one point."""
+    """A decimal the venue wrote, in quotes."""
     if not isinstance(text, str):
         raise VenueError(Refusal.WRONG_SHAPE, "a number that is not quoted")
-    bare = text.replace(".", "", 1)
-    if len(text) > 40 or not bare.isascii() or not bare.isdigit():
-        raise VenueError(Refusal.NOT_A_NUMBER, text[:40])
-    return float(text)
+    try:
+        return msgspec.convert(text, float, strict=False)
+    except msgspec.ValidationError:
+        raise VenueError(Refusal.WRONG_SHAPE, text[:40]) from None
 
 
 def _nanos(text: str) -> Nanos:

@@ -5,36 +5,42 @@ www.okx.com/help/okx-order-book-channels-checksum-field-deprecation; the referen
 gives the top every 10 ms when it changed. Times are milliseconds in strings. Sizes of swaps are contracts. A connection
 that hears nothing for 30 s is closed: the client says `ping`, the venue `pong`.
 
+Of a swap three more are read, in which the venue states its mark price (every 200 ms when it changed), the funding rate
+of the running interval, and, by the name of the pair, the index.
+
 The channel `books` (400 levels: a snapshot, then deltas) is kept for recordings and verified on every frame: by the
 update numbers where the frame has them, and by the CRC32 of its best 25 levels a side where the venue sends one, which
 it did until 2026-06-23 (since then the field is 0). `tickers` states the top at most every 100 ms, so it speaks for a
 symbol only while no book channel of that symbol has been acknowledged or heard. The v3 dialect (`table`) is refused.
+
+Over REST the top is that of `GET /api/v5/market/books`. The hosts at aws.okx.com ended on 2025-04-28: one is left.
 """
 
 from __future__ import annotations
 
-import re
-import zlib
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from oracle.core.book import Book, Levels
 from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base
+from oracle.venues._okx_books import Change, Keeper
 
 _CHANNELS = ("bbo-tbt", "trades")
 _READABLE = ("bbo-tbt", "books", "tickers", "trades")
+_SWAP, _INDEX = "-SWAP", "index-tickers"
+_STATES = ("mark-price", "funding-rate", _INDEX)  # of a swap; the index is named by its pair
 _BOOK_CHANNELS = ("bbo-tbt", "books")
-_KEPT_LEVELS_MAX = 400  # what the channel shows of a side
-_CHECKED_LEVELS = 25
-_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _NO_LEVEL = (0.0, 0.0, 0, 0)
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+_REST_TOP = base.RestTop(
+    url="https://www.okx.com/api/v5/market/books?instId={symbol}&sz=1",
+    bid="data.0.bids.0.0", bid_size="data.0.bids.0.1", ask="data.0.asks.0.0", ask_size="data.0.asks.0.1",
+    time="data.0.ts", quoted_time=True, fine=("code", '"0"'),
+)  # fmt: skip
 
 
 class _Arg(Struct, gc=False):
@@ -71,19 +77,10 @@ class _Deals(Struct):
     data: list[_Deal]
 
 
-class _Change(Struct):
-    bids: list[tuple[str, str, str, str]]
-    asks: list[tuple[str, str, str, str]]
-    time_ms: int = msgspec.field(name="ts")
-    checksum: int | None = None
-    seq: int | None = msgspec.field(name="seqId", default=None)
-    previous: int | None = msgspec.field(name="prevSeqId", default=None)
-
-
 class _Changes(Struct):
     arg: _Arg
     action: str
-    data: list[_Change]
+    data: list[Change]
 
 
 class _Ticker(Struct, gc=False):
@@ -100,10 +97,24 @@ class _Tickers(Struct):
     data: list[_Ticker]
 
 
+class _State(Struct, gc=False):
+    symbol: str = msgspec.field(name="instId")
+    mark: base.Said = msgspec.field(name="markPx", default=None)
+    index: base.Said = msgspec.field(name="idxPx", default=None)
+    funding: base.Said = msgspec.field(name="fundingRate", default=None)
+    time_ms: int = msgspec.field(name="ts", default=0)
+
+
+class _States(Struct):
+    arg: _Arg
+    data: list[_State]
+
+
 _TOP: base.Decoder[_Tops] = base.Decoder(_Tops, (8,))
 _TRADE: base.Decoder[_Deals] = base.Decoder(_Deals, (13,))
 _BOOK: base.Decoder[_Changes] = base.Decoder(_Changes)
 _TICKER: base.Decoder[_Tickers] = base.Decoder(_Tickers)
+_STATE: base.Decoder[_States] = base.Decoder(_States)
 _ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
 
 
@@ -113,11 +124,13 @@ class Session(base.Session):
     venue = "okx"
     symbols_max = 100
     ping_ms = 20_000
+    words = ('"op":"subscribe"', '"op":"unsubscribe"')
+    tops: ClassVar = {"": _REST_TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot", channels: Sequence[str] = _CHANNELS) -> None:
         super().__init__(feeds, market)
         self._channels = tuple(channels)
-        self._books = {f.symbol: _Keeper(f.symbol) for f in feeds}
+        self._books = {f.symbol: Keeper(f.symbol) for f in feeds}
         self._has_book: set[str] = set()
 
     def url(self) -> str:
@@ -125,9 +138,11 @@ class Session(base.Session):
         return "wss://ws.okx.com:8443/ws/v5/public"
 
     def open(self) -> list[base.Send]:
-        """One subscription to everything."""
+        """One subscription to everything that trades, another to what is stated of swaps."""
         args = [{"channel": channel, "instId": f.symbol} for f in self.feeds for channel in self._channels]
-        return [base.Send(_dump({"op": "subscribe", "args": args}))]
+        swaps = [f.symbol for f in self.feeds if f.symbol.endswith(_SWAP)]
+        states = [{"channel": channel, "instId": _stated_of(channel, swap)} for swap in swaps for channel in _STATES]
+        return [base.Send(_dump({"op": "subscribe", "args": asked})) for asked in (args, states) if asked]
 
     def idle(self, now_ns: Nanos) -> list[base.Send]:
         """The ping that keeps the connection."""
@@ -183,6 +198,8 @@ class Session(base.Session):
             return self._read_books(_BOOK(data), recv_ns)
         if channel == "tickers":
             return self._read_tickers(_TICKER(data), recv_ns)
+        if channel in _STATES:
+            return self._read_states(_STATE(data), recv_ns)
         if channel == "bbo-tbt":  # written with spaces: the quick look did not know it
             return self._read_tops(_TOP(data), data, recv_ns)
         if channel == "trades":
@@ -227,61 +244,24 @@ class Session(base.Session):
             events.append(base.top(source, said.bid, said.bid_size, said.ask, said.ask_size, venue_ns, recv_ns))
         return [] if frame.arg.symbol in self._has_book else events
 
+    def _read_states(self, frame: _States, recv_ns: Nanos) -> list[base.Event]:
+        swap = frame.arg.symbol + _SWAP if frame.arg.channel == _INDEX else frame.arg.symbol
+        if not swap.endswith(_SWAP):
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, f"{frame.arg.channel} of {swap}"[:60])
+        source = self.source_of(swap)
+        events: list[base.Event] = []
+        for said in frame.data:
+            if said.symbol != frame.arg.symbol:
+                raise VenueError(Refusal.UNKNOWN_SYMBOL, said.symbol[:40])
+            venue_ns = base.event_time(said.time_ms, NANOS_PER_MS, recv_ns) if said.time_ms else 0
+            events += base.tickers(source, said.mark, said.index, said.funding, venue_ns, recv_ns)
+        return events
+
     def _source(self, arg: _Arg, channel: str) -> int:
         source = self.source_of(arg.symbol)
         if arg.channel != channel or channel not in self._channels:
             raise VenueError(Refusal.UNKNOWN_MESSAGE, arg.channel[:40])
         return source
-
-
-class _Keeper:
-    """One symbol's `books`. A level's value is its digits as the venue wrote them, for the checksum, and its size."""
-
-    def __init__(self, symbol: str) -> None:
-        self._symbol = symbol
-        self._book: Book[tuple[str, float]] = Book()
-        self._stands = False
-        self._seq: int | None = None
-
-    def restart(self, said: _Change) -> None:
-        """Take a snapshot. Raises VenueError CHECKSUM, and then the book does not stand."""
-        bids, asks = list(_levels(said.bids)), list(_levels(said.asks))
-        self._book.bids.replace(level for level in bids if level[1][1])
-        self._book.asks.replace(level for level in asks if level[1][1])
-        self._settle(said)
-
-    def change(self, said: _Change) -> None:
-        """Take a delta. Raises VenueError: without a book, after a gap, or when the checksum differs."""
-        if not self._stands:
-            raise VenueError(Refusal.NO_SNAPSHOT, self._symbol[:40])
-        bids, asks = list(_levels(said.bids)), list(_levels(said.asks))
-        if said.previous is not None and self._seq is not None and said.previous != self._seq:
-            self._stands = False
-            raise VenueError(Refusal.SEQUENCE_GAP, f"{said.previous} after {self._seq}")
-        _apply(self._book.bids, bids)
-        _apply(self._book.asks, asks)
-        self._settle(said)
-
-    def best(self) -> tuple[float, float, float, float]:
-        """Bid, its size, ask, its size; zeros for an empty side."""
-        bid, ask = self._book.bids.best(), self._book.asks.best()
-        return (*((bid[0], bid[1][1]) if bid else (0.0, 0.0)), *((ask[0], ask[1][1]) if ask else (0.0, 0.0)))
-
-    def _settle(self, said: _Change) -> None:
-        self._stands = False
-        numbered = said.seq is not None and said.previous is not None
-        if said.checksum is None and not numbered:
-            raise VenueError(Refusal.WRONG_SHAPE, "neither a checksum nor an update number")
-        if said.checksum is not None and (said.checksum or not numbered) and said.checksum != self._checksum():
-            raise VenueError(Refusal.CHECKSUM, self._symbol[:40])
-        self._stands, self._seq = True, said.seq
-
-    def _checksum(self) -> int:
-        """The signed CRC32 of bid and ask levels in turn, `price:size` each, joined by colons."""
-        bids, asks = self._book.bids.first(_CHECKED_LEVELS), self._book.asks.first(_CHECKED_LEVELS)
-        digits = [level[1][0] for pair in zip_longest(bids, asks) for level in pair if level]
-        unsigned = zlib.crc32(":".join(digits).encode())
-        return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
 
 
 class Retired(Session):
@@ -340,7 +320,9 @@ class Mimic(base.Mimic):
 
     def _acknowledge(self, op: str, arg: _Arg) -> str:
         asked = {"channel": arg.channel, "instId": arg.symbol}
-        if op in ("subscribe", "unsubscribe") and arg.symbol in self.symbols.values() and arg.channel in _CHANNELS:
+        asked_of = [_stated_of(arg.channel, symbol) for symbol in self.symbols.values()]
+        known = arg.symbol in asked_of and arg.channel in (*_CHANNELS, *_STATES)
+        if op in ("subscribe", "unsubscribe") and known:
             return _dump({"event": op, "arg": asked, "connId": "a4d3ae55"})
         problem = f"Wrong URL or channel:{arg.channel},instId:{arg.symbol} doesn't exist"
         return _dump({"event": "error", "code": "60018", "msg": problem, "connId": "a4d3ae55"})
@@ -357,21 +339,9 @@ def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> b
     return Retired(feeds, market) if old else Session(feeds, market, _READABLE)
 
 
-def _levels(side: Iterable[tuple[str, str, str, str]]) -> Iterable[tuple[float, tuple[str, float]]]:
-    """Price, then digits and size, of each level. Raises VenueError."""
-    for price, size, _, _ in side:
-        if not _NUMBER.fullmatch(price) or not _NUMBER.fullmatch(size):
-            raise VenueError(Refusal.NOT_A_NUMBER, f"{price[:40]} {size[:40]}")
-        yield base.price(float(price)), (f"{price}:{size}", base.number(float(size)))
-
-
-def _apply(side: Levels[tuple[str, float]], levels: list[tuple[float, tuple[str, float]]]) -> None:
-    for price, value in levels:
-        if value[1]:
-            side.put(price, value)
-        else:
-            side.remove(price)
-    side.keep(_KEPT_LEVELS_MAX)
+def _stated_of(channel: str, symbol: str) -> str:
+    """By which name a channel is asked about a market: an index is of the pair that a swap is a swap of."""
+    return symbol.removesuffix(_SWAP) if channel == _INDEX else symbol
 
 
 def _side(price: float, size: float) -> list[list[str]]:

@@ -9,13 +9,15 @@ milliseconds: `tms` of a book, `ttms` of a trade. `ab` is the taker's side: ASK 
 snapshot, for it repeats the last, however old; one that comes all the same is skipped. The venue ends a line that is
 silent for about 120 s, and answers `PING` with its status. One message asks for everything: it is not known whether a
 later one adds or replaces. Symbols begin with the quote: `KRW-BTC`, `KRW-ETH`, `KRW-USDT`, `BTC-ETH`, `USDT-BTC`.
+
+Over REST the top is that of `GET /v1/orderbook`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -30,6 +32,12 @@ BOOK_KEYS, PAIR_KEYS, TRADE_KEYS = 7, 4, 14  # of complete messages without what
 PAIRS_MAX = 30
 MS_MIN, MS_MAX = 10**12, 10**14  # from 2001 on; another unit is outside, even where nobody knows the time
 SIDES = {"ASK": Side.SELL, "BID": Side.BUY}
+TOP = base.RestTop(
+    url="https://api.upbit.com/v1/orderbook?markets={symbol}",
+    bid="0.orderbook_units.0.bid_price", bid_size="0.orderbook_units.0.bid_size",
+    ask="0.orderbook_units.0.ask_price", ask_size="0.orderbook_units.0.ask_size",
+    time="0.timestamp", symbol="0.market", quoted=False,
+)  # fmt: skip
 
 
 class _Pair(Struct, gc=False):
@@ -133,6 +141,7 @@ class Session(base.Session):
     venue = "upbit"
     symbols_max = 50
     ping_ms = 60_000
+    tops: ClassVar = {"spot": TOP}
 
     def url(self) -> str:
         """The address to dial."""
@@ -162,8 +171,8 @@ class Session(base.Session):
         said = _OTHER(data)
         if said.error is not None:
             raise VenueError(Refusal.VENUE_ERROR, str(said.error)[:120])
-        if not said.status:
-            raise VenueError(Refusal.UNKNOWN_MESSAGE, (said.type or said.ty)[:40])
+        if said.status != "UP":
+            raise VenueError(Refusal.UNKNOWN_MESSAGE, (said.type or said.ty or said.status)[:40])
         return []
 
     def _read_book(self, data: bytes, recv_ns: Nanos) -> BookTop:

@@ -116,7 +116,7 @@ def world_of(sources: int, outside: int = 2) -> World:
         method="hk1",
         rules=rules,
     )
-    return World(methodology="hk1", methodology_hash="0" * 64, sources=tuple(made), indices=(index,), perps=(perp,))
+    return World(methodology="hk1", configuration_hash="0" * 64, sources=tuple(made), indices=(index,), perps=(perp,))
 
 
 def beats_of(world: World, count: int, every_ms: int) -> Iterator[Beat]:

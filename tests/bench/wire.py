@@ -54,6 +54,7 @@ enabled = false
 [[index]]
 id = "BTC-USD"
 base = "BTC"
+status = "TEST"
 sources = [{sources}]
 [index.rules.ladder]
 warm_ms = 0

@@ -14,7 +14,18 @@ from oracle.clock import ManualClock
 from oracle.collectors.line import Line
 from oracle.collectors.socket import Handler, Socket
 from oracle.core.params import Contract, IndexInstrument, PerpInstrument, Role, Rules, Source, World
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Nanos, Observation, Side, Trade
+from oracle.core.types import (
+    NANOS_PER_MS,
+    NANOS_PER_S,
+    BookTop,
+    Link,
+    Nanos,
+    Observation,
+    Side,
+    Ticker,
+    TickerKind,
+    Trade,
+)
 from oracle.errors import LineError, Refusal, VenueError
 from oracle.methods import hk1
 from oracle.venues.base import Event, Feed, Request, Send, Session, top
@@ -90,6 +101,8 @@ class Tiny(Session):
                 return [top(self.source_of(rest[0]), float(rest[1]), 1.0, float(rest[2]), 1.0, venue_ns, recv_ns)]
             case "trade":
                 return [Trade(self.source_of(rest[0]), float(rest[1]), 1.0, Side.BUY, 0, recv_ns)]
+            case "ticker":
+                return [Ticker(self.source_of(rest[0]), TickerKind.INDEX, float(rest[1]), 0, recv_ns)]
             case "ping":
                 return [Send("pong")]
             case "snapshot":
@@ -219,3 +232,12 @@ def make(stage: Stage, session: type[Session] = Tiny, symbols: Sequence[str] = (
     return Line(
         session, feeds, put=stage.seen.append, clock=stage.clock, connect=stage.connect, sleep=stage.sleep, **options
     )
+
+
+async def spoken(stage: Stage, seconds: float, *symbols: str, gap_s: float = 0.05) -> float:
+    """The symbols tick for a while; answers when they last did."""
+    for _ in range(int(seconds / gap_s)):
+        await stage.advance(gap_s)
+        for symbol in symbols:
+            stage.say(f"book {symbol} 1 2")
+    return stage.now_s

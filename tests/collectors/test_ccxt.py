@@ -13,7 +13,7 @@ import respx
 from structlog.testing import capture_logs
 
 from oracle.clock import ManualClock
-from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.ccxt import CcxtPoller, is_known, spare
 from oracle.collectors.rest import Rest
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Observation, Side, Trade
 from oracle.errors import ServiceError
@@ -68,7 +68,7 @@ class Bench:
             "kraken", [Feed(5, "BTC/USD")], put=self.seen.append, clock=self.clock, rest=self.rest, random=lambda: 1.0
         )
         router.get(f"{BASE}/Assets").respond(json=ok(ASSETS))
-        router.get(f"{BASE}/AssetPairs").respond(json=ok({"XXBTZUSD": PAIR}))
+        self.pairs = router.get(f"{BASE}/AssetPairs").respond(json=ok({"XXBTZUSD": PAIR}))
         self.depth = router.get(f"{BASE}/Depth").respond(json=depth([["60000.1", "1.5", 1]], [["60000.2", "2", 1]]))
         self.trades = router.get(f"{BASE}/Trades").respond(json=trades(["60000.1", "0.5", 1.0, "b", "l", "", 1]))
 
@@ -148,6 +148,7 @@ async def test_every_failure_is_named_and_takes_the_link_down_once(bench: Bench)
 
 async def test_an_unknown_symbol_does_not_cost_its_neighbour(bench: Bench) -> None:
     bench.poller._feeds = (Feed(4, "NO/SUCH"), Feed(5, "BTC/USD"))
+    bench.poller._symbols = {4: "NO/SUCH", 5: "BTC/USD"}
     await bench.poller.poll()
     assert bench.poller.stats.ended == {"BadSymbol": 1}
     assert [o.source for o in bench.seen if isinstance(o, BookTop)] == [5]
@@ -181,3 +182,33 @@ async def test_an_exchange_ccxt_does_not_know_is_refused_at_the_start() -> None:
         for name in ("nosuch", "Exchange"):
             with pytest.raises(ServiceError, match="no exchange"):
                 CcxtPoller(name, [], put=print, clock=ManualClock(), rest=rest)
+
+
+def test_what_ccxt_knows_is_told_without_loading_it() -> None:
+    assert is_known("kraken")
+    assert not is_known("nosuch")
+    assert not is_known("../base/exchange")
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USD", "XXBTZUSD", "xxbtzusd"])
+async def test_a_venues_own_symbol_is_found_among_ccxts(bench: Bench, symbol: str) -> None:
+    feeds = [Feed(5, symbol), Feed(6, "NO/SUCH")]
+    poller = await spare(["kraken"], feeds, "spot", clock=bench.clock, rest=bench.rest)
+    try:
+        assert await poller.facts(5) == [BookTop(5, 60000.1, 1.5, 60000.2, 2.0, 0, NOW_NS)]
+        with pytest.raises(ServiceError, match="no such market"):
+            await poller.facts(6)
+    finally:
+        await poller.aclose()
+
+
+@pytest.mark.parametrize(("symbol", "market"), [("NO/SUCH", "spot"), ("BTC/USD", "linear")])
+async def test_a_market_that_ccxt_does_not_know_is_refused(bench: Bench, symbol: str, market: str) -> None:
+    with pytest.raises(ServiceError, match=f"no {market} market of kraken"):
+        await spare(["kraken"], [Feed(5, symbol)], market, clock=bench.clock, rest=bench.rest)
+
+
+async def test_an_exchange_that_cannot_be_asked_for_its_markets_leaves_nothing_behind(bench: Bench) -> None:
+    bench.pairs.mock(side_effect=httpx.ConnectError("down"))
+    with pytest.raises(Exception, match="kraken GET UNREACHABLE"):
+        await spare(["kraken"], [Feed(5, "BTC/USD")], "spot", clock=bench.clock, rest=bench.rest)

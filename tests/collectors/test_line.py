@@ -8,11 +8,12 @@ import pytest
 import websockets.asyncio.server as ws
 from structlog.testing import capture_logs
 
-from oracle.collectors.line import REQUESTS_MAX, SENDS_AT_ONCE, Line, rebased
-from oracle.core.types import BookTop
-from oracle.errors import LineError, Refusal
-from oracle.venues.base import Feed, Send
-from tests.collectors.conftest import START_NS, Shelf, Stage, Tiny, make, running
+from oracle.collectors.line import Line
+from oracle.collectors.repair import Rung
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop
+from oracle.errors import LineError
+from oracle.venues.base import Feed
+from tests.collectors.conftest import START_NS, Shelf, Stage, Tiny, make, running, spoken
 
 pytestmark = pytest.mark.anyio
 
@@ -39,219 +40,201 @@ async def test_a_line_dials_greets_reads_and_answers() -> None:
     assert [log["event"] for log in logs] == ["venue.connected"]
 
 
-async def test_a_refused_frame_is_counted_logged_once_and_costs_nothing_else() -> None:
+async def test_one_of_two_symbols_that_dies_is_noticed_and_costs_its_neighbour_nothing() -> None:
     stage = Stage()
     line = make(stage)
     with capture_logs() as logs:
         async with running(line):
-            await stage.advance(0.5)
-            for text in ("nonsense", "nonsense", "book X 1 2", "book A 0 2", "book A -1 2", "book A 1 2"):
-                stage.say(text)
-            await stage.advance(0.5)
-    assert line.stats.refused == {"UNKNOWN_MESSAGE": 2, "UNKNOWN_SYMBOL": 1, "NOT_POSITIVE": 1}
-    assert len(stage.books()) == 2, "an empty side is a fact, a negative one is none"
-    assert len(stage.dials) == 1
-    assert [log["reason"] for log in logs if log["event"] == "venue.refused"] == list(line.stats.refused)
-
-
-async def test_a_book_that_lost_its_thread_gets_a_fresh_session_and_nothing_more_from_the_old_one() -> None:
-    stage = Stage()
-    line = make(stage)
-    async with running(line):
-        await stage.advance(0.5)
-        stage.say("gap")
-        stage.say("book A 1 2")
-        assert stage.books() == []
-        await stage.advance(2.0)
-        assert len(stage.dials) == 2
-        assert stage.dials[1][0] >= 1.0, "never two dials in a second"
-        assert (0, False, "SEQUENCE_GAP") in stage.links()
-        assert stage.links()[-2:] == [(0, True, ""), (1, True, "")]
-        stage.sockets[0].handler.on_frame(b"book A 1 2")
-        stage.say("book A 3 4")
-        assert [book.bid for book in stage.books()] == [3.0]
-    assert line.stats.ended == {"SEQUENCE_GAP": 1}
-
-
-async def test_a_mistake_in_a_venue_file_is_blamed_and_the_line_starts_afresh() -> None:
-    stage = Stage()
-    line = make(stage)
-    with capture_logs() as logs:
-        async with running(line):
-            await stage.advance(0.5)
-            stage.say("bug")
-            await stage.advance(2.0)
-    assert line.stats.refused == {"INTERNAL": 1}
-    assert "a venue file's mistake" in line.stats.last_error
-    assert len(stage.dials) == 2
-    assert "venue.broken" in [log["event"] for log in logs]
-
-
-async def test_an_oversized_frame_ends_the_connection_and_is_counted() -> None:
-    stage = Stage()
-    line = make(stage)
-    async with running(line):
-        await stage.advance(0.5)
-        stage.sockets[0].handler.on_refused(Refusal.TOO_LARGE)
-        stage.sockets[0].handler.on_close(1009, "")
-        await stage.advance(2.0)
-    assert line.stats.refused == {"TOO_LARGE": 1}
-    assert line.stats.ended == {"TOO_LARGE": 1}
-    assert len(stage.dials) == 2
-
-
-async def test_heartbeats_do_not_feed_a_source() -> None:
-    stage = Stage()
-    line = make(stage)
-    with capture_logs() as logs:
-        async with running(line):
-            await stage.advance(0.1)
+            last_s = await spoken(stage, 8.0, "A", "B")
             while stage.links()[-1][1]:
-                stage.say("book A 1 2")
                 stage.say("heartbeat")
-                await stage.advance(0.1)
-            assert stage.links()[-1] == (1, False, "SILENT"), "B never spoke"
-            assert 15.0 < stage.now_s < 15.5
-    silent = [log for log in logs if log["event"] == "venue.silent"]
-    assert [log["symbols"] for log in silent] == [["B"]]
-    assert line.stats.ended == {"SILENT": 1}
+                await spoken(stage, 0.05, "A")
+            assert stage.links() == [(0, True, ""), (1, True, ""), (1, False, "SILENT")]
+            assert stage.now_s - last_s <= 3.0
+            assert stage.sockets[0].sent[-2:] == ["unsubscribe B", "subscribe B"]
+            stage.say("book B 1 2")
+            assert stage.links()[-1] == (1, True, "RESUBSCRIBED")
+            assert stage.books()[-1].source == 1
+            await spoken(stage, 40.0, "A", "B")
+    assert len(stage.dials) == 1
+    repairs = line.stats.repairs
+    assert (repairs[0].steps, repairs[1].steps) == ({}, {"RESUBSCRIBED": 1})
+    assert (repairs[1].rung, repairs[1].last_ns) == (Rung.STREAM, START_NS + int((last_s + 2.75) * NANOS_PER_S))
+    assert [log["symbol"] for log in logs if log["event"] == "venue.silent"] == ["B"]
 
 
-async def test_a_ticking_source_is_found_silent_after_five_seconds() -> None:
+async def test_a_repair_that_does_not_help_is_followed_by_a_connection_beside_the_old_one() -> None:
     stage = Stage()
-    line = make(stage, symbols=["A"])
+    line = make(stage)
     async with running(line):
-        await stage.advance(0.1)
-        for _ in range(50):
+        await spoken(stage, 8.0, "A", "B")
+        while len(stage.sockets) < 2:
             stage.say("book A 1 2")
+            await stage.advance(0.1)
+        old, new = stage.sockets
+        for _ in range(20):
+            old.handler.on_frame(b"book A 1 2")
             await stage.advance(0.05)
-        quiet_since_s = stage.now_s - 0.05
-        while len(stage.links()) == 1:
-            stage.say("heartbeat")
-            await stage.advance(0.05)
-        assert stage.links()[-1] == (0, False, "SILENT")
-        assert 5.0 < stage.now_s - quiet_since_s < 5.4
+        assert not old.closed, "the new one has not delivered yet"
+        new.handler.on_frame(b"book A 3 4")
+        new.handler.on_frame(b"book B 3 4")
+        await stage.advance(0.5)
+        assert old.closed
+        assert not new.closed
+        assert stage.links()[2:] == [(1, False, "SILENT"), (1, True, "RECONNECTED")]
+        await spoken(stage, 40.0, "A", "B")
+        assert len(stage.dials) == 2
+    assert line.stats.ended["SILENT"] == 1
+    assert line.stats.repairs[1].steps == {"RESUBSCRIBED": 1, "RECONNECTED": 1}
 
 
-async def test_pings_are_sent_on_time_and_the_connection_is_renewed_before_its_end() -> None:
+async def test_a_silent_venue_is_polled_and_tried_until_it_speaks_again() -> None:
+    stage, shelf = Stage(), Shelf(A=b"book A 5 6")
+    line = make(stage, symbols=["A"], rest=shelf, endpoints=["wss://other.example"])
+    async with running(line):
+        await spoken(stage, 8.0, "A")
+        silent_s = stage.now_s
+        while shelf.asked == []:
+            await stage.advance(0.25)
+        await stage.settle()
+        assert stage.now_s - silent_s < 30.0
+        assert stage.links()[1:] == [(0, False, "SILENT"), (0, True, "REST")]
+        assert stage.books()[-1] == BookTop(0, 5.0, 1.0, 6.0, 1.0, 0, stage.clock.now_ns())
+        assert stage.dials[-1][1].startswith("wss://other.example/")
+        assert list(line.stats.repairs[0].steps) == ["RESUBSCRIBED", "RECONNECTED", "ALTERNATE", "REST"]
+        asked = len(shelf.asked)
+        await stage.advance(20.0)
+        assert 8 <= len(shelf.asked) - asked <= 10, "politely"
+        dials = len(stage.dials)
+        await stage.advance(120.0)
+        assert len(stage.dials) > dials, "the better line is tried in the background"
+        asked = len(shelf.asked)
+        await spoken(stage, 40.0, "A")
+        assert len(shelf.asked) - asked <= 1
+        assert line.stats.repairs[0].rung is Rung.STREAM
+        assert len(stage.links()) == 3
+
+
+async def test_a_line_that_cannot_be_dialled_is_polled_too() -> None:
+    stage, shelf = Stage(), Shelf(A=b"book A 5 6")
+    line = make(stage, symbols=["A"], rest=shelf)
+    async with running(line):
+        await spoken(stage, 8.0, "A")
+        stage.refuse = LineError("UNREACHABLE", "no route")
+        stage.sockets[0].handler.on_close(1006, "")
+        await stage.advance(15.0)
+        assert stage.links()[1:] == [(0, False, "CLOSED"), (0, True, "REST")]
+        stage.refuse = None
+        await stage.advance(60.0)
+        await spoken(stage, 40.0, "A")
+        stage.sockets[-1].handler.on_close(1006, "")
+        await stage.settle()
+        assert stage.links()[3:] == [(0, False, "CLOSED")], "by then it was carried by the stream alone"
+
+
+async def test_a_connection_is_renewed_ahead_of_its_end_without_a_moment_between() -> None:
     stage = Stage()
     line = make(stage, symbols=["A"])
     async with running(line):
-        await stage.advance(0.1)
+        await spoken(stage, 40.0, "A")
         while len(stage.dials) == 1:
             stage.say("book A 1 2")
-            await stage.advance(4.0)
-        pings = stage.sockets[0].sent.count("are you there")
-        assert line.stats.ended == {"RENEWED": 1}
+            await stage.advance(2.0)
         assert 0.85 * 3600 <= stage.dials[1][0] <= 0.95 * 3600
-        assert pings == pytest.approx(stage.dials[1][0] / 20, abs=3)
-        assert stage.links()[1:] == [(0, False, "RENEWED"), (0, True, "")]
+        old, new = stage.sockets
+        assert old.sent.count("are you there") == pytest.approx(stage.dials[1][0] / 20, abs=3)
+        for tick in range(8):
+            old.handler.on_frame(f"timed A {tick + 1} 20 {tick}".encode())
+            if tick >= 4:
+                new.handler.on_frame(f"timed A {tick + 1} 20 {tick}".encode())
+            await stage.advance(0.1)
+        assert (old.closed, new.closed) == (True, False)
+        assert [book.bid for book in stage.books()[-8:]] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "each once"
+        assert stage.links() == [(0, True, "")]
+        assert line.stats.ended == {"RENEWED": 1}
+        assert line.stats.duplicates > 0
 
 
-async def test_dials_back_off_and_the_engine_hears_of_the_fall_once() -> None:
+async def test_a_renewal_that_brings_nothing_is_given_up_and_tried_again() -> None:
     stage = Stage()
-    stage.refuse = LineError("UNREACHABLE", "no route")
-    line = make(stage, symbols=["A"], random=lambda: 1.0)
-    with capture_logs() as logs:
-        async with running(line):
-            await stage.advance(200.0)
-    gaps = [later - earlier for (earlier, _), (later, _) in zip(stage.dials, stage.dials[1:], strict=False)]
-    assert gaps[:8] == pytest.approx([1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0])
-    assert set(gaps[7:]) == {30.0}
-    assert stage.links() == [(0, False, "UNREACHABLE")]
-    assert line.stats.ended["UNREACHABLE"] == line.stats.dials == len(stage.dials)
-    assert line.stats.last_error == "UNREACHABLE: no route"
-    told = [log["failures"] for log in logs if log["event"] == "venue.dial_failed"]
-    assert told == [1, 8, 2, 2], "the first at once, then one a minute with how many it stands for"
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        await spoken(stage, 40.0, "A")
+        while len(stage.dials) < 3:
+            stage.sockets[0].handler.on_frame(b"book A 1 2")
+            await stage.advance(1.0)
+        assert not stage.sockets[0].closed
+        assert stage.sockets[1].closed
+        assert line.stats.ended == {"NO_BETTER": 1}
+        assert stage.links() == [(0, True, "")]
 
 
-async def test_a_venue_that_asks_for_time_gets_it() -> None:
+async def test_a_frozen_book_is_repaired_like_a_silent_one_and_its_restatements_do_not_count() -> None:
     stage = Stage()
-    stage.refuse = LineError("RATE_LIMITED", "HTTP 429", status=429, retry_after_s=40.0)
-    async with running(make(stage, symbols=["A"])):
-        await stage.advance(39.9)
-        assert len(stage.dials) == 1
-        await stage.advance(1.0)
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        for tick in range(200):
+            await stage.advance(0.05)
+            stage.say(f"book A {1 + tick % 2} 4")
+        while stage.links()[-1][1]:
+            stage.say("book A 1 2")
+            stage.say("trade A 3")
+            await stage.advance(0.5)
+            assert stage.now_s < 60.0
+        assert stage.links()[-1] == (0, False, "FROZEN")
+        books = len(stage.books())
+        stage.say("book A 1 2")
+        assert len(stage.books()) == books
+        stage.say("book A 2.9 3.1")
+        assert stage.links()[-1][1]
+        assert stage.books()[-1].bid == 2.9
+
+
+async def test_trades_that_cease_beside_a_living_book_are_asked_for_again() -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        await stage.advance(0.1)
+        for _ in range(100):
+            stage.say("trade A 1.5")
+            await spoken(stage, 1.0, "A", gap_s=0.2)
+        await spoken(stage, 70.0, "A", gap_s=0.2)
+        assert stage.sockets[0].sent.count("unsubscribe A") == 1
+        assert stage.sockets[0].sent.count("subscribe A") == 2
+        assert stage.links() == [(0, True, "")], "the book lives"
+        assert line.stats.repairs[0].steps == {"RESUBSCRIBED": 1}
+        await spoken(stage, 300.0, "A", gap_s=0.2)
+        assert line.stats.repairs[0].steps == {"RESUBSCRIBED": 1, "RECONNECTED": 1}
+        assert stage.links() == [(0, True, "")]
+
+
+async def test_a_venue_whose_timestamps_drift_gets_one_new_connection() -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        await stage.advance(0.1)
+        for tick in range(700):
+            late_ms = 0 if tick < 400 else 2_000
+            stage.say(f"timed A 1 2 {-late_ms - 30}")
+            await stage.advance(0.1)
+        assert line.stats.drifts == 1
+        assert len(stage.dials) == 2
+        assert line.stats.offset_ns == 30 * NANOS_PER_MS
+        for tick in range(3_000):
+            stage.say(f"timed A 1 2 {-2_030 - 2_000 * (tick // 600 % 2)}")
+            await stage.advance(0.1)
         assert len(stage.dials) == 2
 
 
-async def test_requests_are_asked_once_and_their_answers_read() -> None:
-    stage, shelf = Stage(), Shelf(A=b"book A 1 2", B=b"nonsense")
-    line = make(stage, rest=shelf, endpoint="ws://127.0.0.1:9/sim")
-    async with running(line):
-        await stage.advance(0.1)
-        shelf.open.clear()
-        stage.say("snapshot A")
-        stage.say("snapshot A")
-        await stage.settle()
-        shelf.open.set()
-        stage.say("snapshot B")
-        await stage.advance(0.1)
-        assert shelf.asked == ["http://127.0.0.1:9/sim/book/A", "http://127.0.0.1:9/sim/book/B"]
-        assert [book.bid for book in stage.books()] == [1.0]
-        assert line.stats.refused == {"UNKNOWN_MESSAGE": 1}
-        assert len(stage.dials) == 1
-
-
-@pytest.mark.parametrize(
-    ("shelf", "text", "reason"),
-    [
-        (None, "snapshot A", "REST"),
-        ({}, "snapshot A", "REST"),
-        ({"A": b"bug"}, "snapshot A", "INTERNAL"),
-        ({"A": b"gap"}, "snapshot A", "SEQUENCE_GAP"),
-        ({}, "snapshot " + " ".join(map(str, range(REQUESTS_MAX + 1))), "REST"),
-    ],
-)
-async def test_a_request_that_fails_ends_the_connection(shelf: dict[str, bytes] | None, text: str, reason: str) -> None:
+async def test_a_line_that_was_held_up_itself_blames_nobody() -> None:
     stage = Stage()
-    line = make(stage, rest=None if shelf is None else Shelf(**shelf))
+    line = make(stage, symbols=["A"])
     async with running(line):
-        await stage.advance(0.1)
-        stage.say(text)
-        await stage.advance(2.0)
-        assert len(stage.dials) == 2
-    assert line.stats.ended == {reason: 1}
-
-
-async def test_a_long_greeting_is_paced() -> None:
-    stage = Stage()
-    async with running(make(stage, symbols=[str(i) for i in range(10)])):
-        await stage.settle()
-        assert len(stage.sockets[0].sent) == SENDS_AT_ONCE
-        await stage.advance(2.0)
-        assert len(stage.sockets[0].sent) == 10
-
-
-async def test_a_venue_that_does_not_read_is_left() -> None:
-    stage = Stage()
-    line = make(stage)
-    async with running(line):
-        await stage.advance(0.1)
-        stage.sockets[0].full = True
-        stage.say("ping")
-        await stage.advance(2.0)
-    assert line.stats.ended == {"UNREACHABLE": 1}
-
-
-async def test_a_session_that_cannot_greet_is_blamed() -> None:
-    class Mute(Tiny):
-        def open(self) -> list[Send]:
-            raise RuntimeError("no greeting")
-
-    stage = Stage()
-    line = make(stage, Mute)
-    async with running(line):
-        await stage.advance(0.1)
-    assert line.stats.refused == {"INTERNAL": 1}
-
-
-def test_an_endpoint_replaces_where_but_not_what() -> None:
-    assert rebased("wss://a.example:9443/ws?x=1", None) == "wss://a.example:9443/ws?x=1"
-    assert rebased("wss://a.example:9443/ws?x=1", "ws://127.0.0.1:80") == "ws://127.0.0.1:80/ws?x=1"
-    assert rebased("https://a.example/book?x=1", "ws://127.0.0.1:80/a/") == "http://127.0.0.1:80/a/book?x=1"
-    assert rebased("https://a.example/book", "https://proxy") == "https://proxy/book"
-    assert rebased("wss://a.example/ws", "https://proxy") == "wss://proxy/ws"
+        await spoken(stage, 8.0, "A")
+        stage.clock.advance(10 * NANOS_PER_S)
+        await stage.advance(0.0)
+        await spoken(stage, 3.0, "A")
+    assert stage.links() == [(0, True, ""), (0, False, "STOPPED")]
 
 
 @pytest.mark.parametrize("library", ["picows", "aiohttp", "websockets"])

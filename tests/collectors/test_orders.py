@@ -20,7 +20,7 @@ from oracle.methods.hk1 import SETS
 
 WORLD = World(
     methodology="hk1",
-    methodology_hash="",
+    configuration_hash="",
     sources=(
         Source(id=0, name="kraken:BTC/USD", venue="kraken", symbol="BTC/USD", market="spot", quote="USD", group="k",
                role=Role.SPOT),

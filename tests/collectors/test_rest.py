@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import httpx
 import pytest
 import respx
 
 from oracle.clock import ManualClock
-from oracle.collectors.rest import Rest
-from oracle.core.types import NANOS_PER_S
-from oracle.errors import LineError
+from oracle.collectors.rest import PAUSE_S, Rest
+from oracle.collectors.socket import RETRY_AFTER_S_MAX
+from oracle.core.types import NANOS_PER_S, BookTop
+from oracle.errors import LineError, VenueError
+from oracle.venues import base, kraken
 
 pytestmark = pytest.mark.anyio
 URL = "https://venue.example/book"
@@ -91,6 +95,60 @@ async def test_who_asks_for_time_is_left_alone_until_then(rest: Rest, sleeper: S
 
 
 @respx.mock
+@pytest.mark.parametrize("status", [429, 418, 503])
+async def test_a_date_is_as_good_as_seconds(rest: Rest, sleeper: Sleeper, status: int) -> None:
+    """RFC 9110 lets Retry-After be a date; a fraction of a second is rounded up."""
+    sleeper.clock.advance(1_790_000_000 * NANOS_PER_S - NANOS_PER_S // 2 - sleeper.clock.now_ns())
+    date = format_datetime(datetime.fromtimestamp(1_790_000_019, UTC), usegmt=True)
+    route = respx.get(URL).respond(status, headers={"retry-after": date})
+    with pytest.raises(LineError) as caught:
+        await rest.get(URL)
+    assert (caught.value.status, caught.value.retry_after_s) == (status, 20.0)
+    sleeper.clock.advance(19 * NANOS_PER_S)
+    with pytest.raises(LineError, match="asked to wait"):
+        await rest.get(URL)
+    sleeper.clock.advance(NANOS_PER_S)
+    route.respond(200, content=b"ok")
+    assert await rest.get(URL) == b"ok"
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00",
+        "Fri, 31 Nov 2026 10:00:00 GMT",
+        "Fri, 21 Nov 2026 10:00:00 +99999999999999",
+        "soon",
+        "-5",
+        "1e9",
+        "",
+    ],
+)
+async def test_a_time_that_is_past_or_none_is_no_time(rest: Rest, sleeper: Sleeper, said: str) -> None:
+    respx.get(URL).respond(503, headers={"retry-after": said})
+    for _ in range(2):
+        with pytest.raises(LineError, match="UNAVAILABLE") as caught:
+            await rest.get(URL)
+        assert caught.value.retry_after_s == 0.0
+    respx.get(URL).respond(429, headers={"retry-after": said})
+    with pytest.raises(LineError, match="RATE_LIMITED"):
+        await rest.get(URL)
+    sleeper.clock.advance(int(PAUSE_S - 1) * NANOS_PER_S)
+    with pytest.raises(LineError, match="asked to wait"):
+        await rest.get(URL)
+
+
+@respx.mock
+async def test_nobody_is_made_to_wait_for_ever(rest: Rest, sleeper: Sleeper) -> None:
+    respx.get(URL).respond(429, headers={"retry-after": "999999999999"})
+    with pytest.raises(LineError) as caught:
+        await rest.get(URL)
+    assert 0.0 < caught.value.retry_after_s <= RETRY_AFTER_S_MAX
+
+
+@respx.mock
 async def test_a_429_without_a_time_still_makes_a_pause(rest: Rest, sleeper: Sleeper) -> None:
     respx.get(URL).respond(429)
     for _ in range(2):
@@ -136,6 +194,9 @@ async def test_an_encoding_nobody_asked_for_is_refused(rest: Rest) -> None:
     ("error", "reason"),
     [
         (httpx.ReadTimeout("slow"), "TIMEOUT"),
+        (httpx.ConnectTimeout("slow"), "TIMEOUT"),
+        (httpx.PoolTimeout("crowded"), "TIMEOUT"),
+        (httpx.RemoteProtocolError("half an answer"), "UNREACHABLE"),
         (httpx.ConnectError("no route"), "UNREACHABLE"),
         (OSError(), "UNREACHABLE"),
     ],
@@ -186,6 +247,87 @@ async def test_a_post_carries_its_headers_and_content(rest: Rest) -> None:
     assert answer.reason == "Bad Request"
     request = route.calls.last.request
     assert (request.headers["x-a"], request.headers["accept-encoding"], request.content) == ("1", "identity", b"{}")
+
+
+@respx.mock
+async def test_what_a_session_wants_answered_is_asked_as_it_says(rest: Rest) -> None:
+    """A top over GET, a ticket over an empty POST, a question in JSON."""
+    got = respx.get(URL).respond(200, content=b"got")
+    posted = respx.post(URL).respond(200, content=b"posted")
+    assert await rest.ask(base.Request(URL, "BTC-USD")) == b"got"
+    assert "content-type" not in got.calls.last.request.headers
+    assert await rest.ask(base.Request(URL, "", "POST")) == b"posted"
+    ticket = posted.calls.last.request
+    assert (ticket.content, ticket.headers["content-length"]) == (b"", "0")
+    assert await rest.ask(base.Request(URL, "BTC", "POST", '{"coin":"BTC"}')) == b"posted"
+    question = posted.calls.last.request
+    assert (question.content, question.headers["content-type"]) == (b'{"coin":"BTC"}', "application/json")
+
+
+@respx.mock
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(302, "REDIRECT"), (400, "REFUSED"), (401, "REFUSED"), (403, "BLOCKED"), (451, "BLOCKED"), (502, "UNAVAILABLE")],
+)
+async def test_an_answer_that_is_none_says_why_and_is_not_followed(
+    rest: Rest, method: str, status: int, reason: str
+) -> None:
+    elsewhere = respx.route(host="elsewhere.example").respond(200)
+    headers = {"location": "https://elsewhere.example/"}
+    respx.route(method=method, url=URL).respond(status, headers=headers, text="because")
+    with pytest.raises(LineError, match=f"{reason}: HTTP {status}") as caught:
+        await rest.ask(base.Request(URL, "", method))
+    assert ("because" in caught.value.detail) == (status != 302)
+    assert not elsewhere.called
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<html><body>Just a moment...</body></html>", "NOT_JSON"),
+        (b"", "NOT_JSON"),
+        (b'{"error":[],"result":{"XXBTZUSD":{"asks":[["2"', "NOT_JSON"),
+        (b'{"error":["EGeneral:Too many requests"]}', "VENUE_ERROR"),
+    ],
+)
+async def test_a_200_that_is_no_answer_is_the_sessions_to_refuse(rest: Rest, body: bytes, reason: str) -> None:
+    session = kraken.Session([base.Feed(1, "BTC/USD")])
+    asked = session.poll("BTC/USD")
+    assert asked is not None
+    route = respx.get(asked.url).respond(200, content=body, headers={"content-type": "text/html"})
+    with pytest.raises(VenueError, match=reason):
+        session.polled(asked, await rest.ask(asked), NANOS_PER_S)
+    route.respond(200, content=b'{"error":[],"result":{"XXBTZUSD":{"asks":[["2","1",0]],"bids":[["1","1",0]]}}}')
+    assert session.polled(asked, await rest.ask(asked), 7) == [BookTop(1, 1.0, 1.0, 2.0, 1.0, 0, 7)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"bid":',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"bid":',
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+)
+async def test_an_answer_that_breaks_off_is_none(answer: bytes) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    async with server:
+        async with Rest(ManualClock()) as rest:
+            with pytest.raises(LineError, match="UNREACHABLE"):
+                await rest.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await over.wait()
 
 
 async def test_a_slow_drip_is_cut_off() -> None:

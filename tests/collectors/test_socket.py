@@ -290,3 +290,32 @@ def test_retry_after_is_taken_in_seconds_only_and_is_bounded(library: str) -> No
     assert refused_by(429, "999999").retry_after_s == 600.0
     assert refused_by(503, "Wed, 21 Oct 2026 07:28:00 GMT").retry_after_s == 0.0
     assert refused_by(418, None).reason == "BANNED"
+
+
+async def test_a_paused_line_hands_over_nothing_until_it_is_resumed(library: str) -> None:
+    asked = asyncio.Event()
+
+    async def peer(line: ws.ServerConnection) -> None:
+        await asked.wait()
+        await line.send("one")
+        await line.wait_closed()
+
+    async with venue(peer) as url:
+        ear = Ear()
+        line = await connect(url, ear, frame_bytes_max=FRAME_BYTES_MAX, library=library)
+        if library != "picows":
+            assert not hasattr(line, "pause"), "the other two bound what they take in by themselves"
+            asked.set()
+            await line.close()
+            return
+        line.pause()  # type: ignore[attr-defined]
+        asked.set()
+        await asyncio.sleep(0.05)
+        assert ear.frames == []
+        line.resume()  # type: ignore[attr-defined]
+        async with asyncio.timeout(5):
+            await ear.heard.wait()
+        assert ear.frames == [b"one"]
+        await line.close()
+        line.pause()  # type: ignore[attr-defined]
+        line.resume()  # type: ignore[attr-defined]

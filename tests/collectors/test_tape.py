@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracle.collectors.tape import Direction, Frame, read, read_lines, write
+from oracle.collectors.tape import Direction, Frame, opened, read, read_lines, write
 
 URL = "wss://example.test/stream?streams=a@trade/b@trade"
 
@@ -73,6 +73,30 @@ def test_anything_else_is_a_bare_frame(line: str) -> None:
     assert only(line) == Frame(Direction.RECEIVED, "", 0, line.encode("utf-8", "surrogateescape"), 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        (r"b'\x1f\x8b\x08'", b"\x1f\x8b\x08"),
+        ('b"it\'s"', b"it's"),
+        ("b'no end", b"b'no end"),
+        ("b'one' and more", b"b'one' and more"),
+        ("b'" + "(" * 10_000, b"b'" + b"(" * 10_000),
+    ],
+)
+def test_a_literal_is_the_bytes_it_means_and_nothing_else_is(text: str, data: bytes) -> None:
+    assert only(f"1700000000.5: {text}").data == data
+
+
+@pytest.mark.parametrize("name", ["tape.txt", "tape.txt.gz"])
+def test_a_recording_is_written_to_a_new_file(tmp_path: Path, name: str) -> None:
+    frame = Frame(Direction.RECEIVED, "", 1_700_000_000_500_000_000, b"\xff\n", 1)
+    with opened(tmp_path / name) as stream:
+        write(stream, frame)
+    assert list(read(tmp_path / name)) == [frame]
+    with pytest.raises(FileExistsError), opened(tmp_path / name):
+        pass
+
+
 def test_a_file_plain_and_packed(tmp_path: Path) -> None:
     text = f"{URL} <-> 1700000000\n1700000000.5: é\n"
     plain, packed = tmp_path / "tape.txt", tmp_path / "tape.txt.gz"
@@ -85,13 +109,18 @@ def test_a_file_plain_and_packed(tmp_path: Path) -> None:
         next(read(tmp_path / "absent"))
 
 
-DATA = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40)
+def _is_text(text: str) -> bool:
+    return not any(0xD800 <= ord(letter) < 0xE000 for letter in text)
+
+
+ODD = [b"b'looks like a literal'", b'b"', b"two\nlines", b"\r", b"\x1f\x8b\x08\x00", b"", "\u2028\x85".encode()]
+DATA = st.one_of(st.text(max_size=40).filter(_is_text).map(str.encode), st.binary(max_size=40), st.sampled_from(ODD))
 FRAME = st.builds(
-    lambda direction, recv_ns, text: Frame(
+    lambda direction, recv_ns, data: Frame(
         direction,
         "https://example.test/x" if direction is Direction.ANSWER else URL,
         recv_ns,
-        b"" if direction is Direction.OPENED else text.encode(),
+        b"" if direction is Direction.OPENED else data,
         0,
     ),
     st.sampled_from(list(Direction)),

@@ -45,6 +45,32 @@ def test_own_parameters_and_venues_are_shown(tmp_path: Path, capsys: pytest.Capt
     assert "[venues.kraken]\nenabled = true" in shown
 
 
+def test_dated_sources_and_feeds_are_shown_so_that_they_can_be_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "o.toml"
+    path.write_text(
+        """[[index]]
+id = "USD-HKD"
+base = "USD"
+quote = "HKD"
+status = "TEST"
+sources = ["ecb:USD/HKD", { source = "feed.desk:USD/HKD", from = 2026-12-01T16:00:00+08:00, ratio = 10 }]
+[feeds.desk]
+url = "https://rates.example/"
+path = "mid"
+headers = { A = "token" }
+"""
+    )
+    assert cli.main(["config", "show", "--config", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert '{ source = "feed.desk:USD/HKD", from = "2026-12-01T08:00:00Z", until = "", ratio = 10.0 }]' in shown
+    assert "token" not in shown
+    (tmp_path / "again.toml").write_text(shown)
+    again, first = (config.world(config.load(tmp_path / name, {})) for name in ("again.toml", "o.toml"))
+    assert again == first
+
+
 def test_wrong_settings_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "o.toml"
     path.write_text("[service]\nprot = 1")

@@ -14,7 +14,7 @@ from oracle.commands.order import ACTIONS, SOCKET
 from oracle.core.params import World
 from oracle.core.types import Action, Command, Observation
 
-EMPTY = World(methodology="hk1", methodology_hash="", sources=(), indices=(), perps=())
+EMPTY = World(methodology="hk1", configuration_hash="", sources=(), indices=(), perps=())
 
 
 def test_every_order_has_its_word() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from oracle.core import basket
 from oracle.core.frame import INDEX_2026_11, SOURCE_2026_11
-from oracle.core.index import Candidate, Cohort
+from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.sources import new_source
-from oracle.core.types import Verdict
+from oracle.core.types import NANOS_PER_MS, Depth, Verdict
 
 
 def candidate(venue: str, bid: float, ask: float, last: float = 0.0, rate: float = 1.0) -> Candidate:
@@ -68,3 +68,60 @@ def test_a_basket_of_closed_markets_is_closed() -> None:
     found = basket.parts([shut], {}, otherwise=1.0)
     assert basket.cohort(found, 100.0, INDEX_2026_11).closed
     assert basket.pairs(found) == [(100.0, 1.0)]
+
+
+def test_derived_market_prices_without_those_far_off_their_median() -> None:
+    voters = [
+        candidate("a", 99.0, 101.0, 100.5),
+        candidate("b", 99.0, 101.0, 130.0),
+        candidate("c", 105.9, 107.0),
+        candidate("d", 99.0, 101.0),
+    ]
+    found = basket.middles(voters, {"a": 1.0, "b": 1.0, "c": 1.0}, 0.05)
+    assert [part.price for part in found] == [100.5, 101.0]
+    assert [c.verdict for c in voters] == [Verdict.USED, Verdict.USED, Verdict.OUTLIER, Verdict.UNWEIGHTED]
+    assert basket.middles([], {}, 0.05) == []
+
+
+def test_between_two_instants_of_the_grid_the_price_stands() -> None:
+    memory, second = Memory([]), 1_000_000_000
+
+    def vote(mid: float, ms: int) -> Cohort:
+        found = basket.parts([candidate("a", mid - 1.0, mid + 1.0)], {"a": 1.0})
+        return basket.standing(found, memory, INDEX_2026_11, 60 * second + ms * 1_000_000, 4_000)
+
+    assert [vote(100.0 + ms / 1_000, ms).price for ms in (0, 3_999, 4_000, 7_000)] == [100.0, 100.0, 104.0, 104.0]
+    held = vote(120.0, 7_999)
+    assert (held.low, held.price, held.high) == (104.0, 104.0, 120.0)
+    assert basket.standing([], memory, INDEX_2026_11, 68 * second, 4_000) == Cohort()
+    assert vote(90.0, 7_999).price == 90.0
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "found"),
+    [
+        ([], [(1.0, 1.0)], Verdict.ONE_SIDED),
+        ([(1.0, 0.0)], [(2.0, 1.0)], Verdict.ONE_SIDED),
+        ([(-1.0, 1.0)], [(2.0, 1.0)], Verdict.ONE_SIDED),
+        ([(float("nan"), 1.0), (1.0, 1.0)], [(2.0, 1.0)], basket.Sides([(1.0, 1.0)], [(2.0, 1.0)])),
+        ([(2.0, 1.0)], [(2.0, 1.0)], Verdict.CROSSED),
+    ],
+)
+def test_a_book_is_sound_or_its_fault_is_named(bids, asks, found) -> None:  # type: ignore[no-untyped-def]
+    assert basket.sound(bids, asks) == found
+
+
+def test_a_book_is_the_depth_in_time_or_else_the_best_levels() -> None:
+    c = candidate("a", 99.0, 101.0, rate=2.0)
+    assert basket.sides_of(c, 10**18, 10_000) is Verdict.ONE_SIDED  # no size is stated
+    known = basket.known(c)
+    known.bid_size, known.ask_size = 3.0, 4.0
+    top = basket.sides_of(c, 10**18, 10_000)
+    assert top == basket.Sides([(198.0, 3.0)], [(202.0, 4.0)])
+    assert isinstance(top, basket.Sides)
+    assert top.mid == 200.0
+    known.depth = Depth(0, ((98.0, 1.0), (97.0, 1.0)), ((100.0, 1.0),), 0, 10**18 - 10_000 * NANOS_PER_MS)
+    assert basket.sides_of(c, 10**18, 10_000) == basket.Sides([(196.0, 1.0), (194.0, 1.0)], [(200.0, 1.0)])
+    assert basket.sides_of(c, 10**18, 9_999) == top
+    c.age_ns = 10_001 * NANOS_PER_MS
+    assert basket.sides_of(c, 10**18 + NANOS_PER_MS, 10_000) is Verdict.STALE

@@ -69,3 +69,34 @@ def test_a_mark_of_one_formula() -> None:
     made = fair.fixed(NOW, PERP, 60_003.004, funded=60_003.004)
     assert (made.units, made.funding_leg, made.reasons) == (6_000_300, 60_003.004, [])
     assert fair.fixed(structs.replace(NOW, feed_age_ns=None), PERP, 1.0).reasons == [Reason.ENGINE_FEED_STALE]
+
+
+def test_an_average_premium_follows_the_book_and_is_held_within_a_band() -> None:
+    memory = MarkState()
+    first = fair.smoothed(memory, at(1_000), PERP, 60_100.0, 15_000, 0.001)
+    assert (first.units, first.basis_leg, first.reasons) == (6_000_000, None, [Reason.LEG_MISSING])
+    made = fair.smoothed(memory, at(61_000), PERP, 60_050.0, 15_000, 0.001)
+    assert (made.units, made.basis_leg, made.band_binding, made.reasons) == (6_005_000, 60_050.0, False, [])
+    wide = fair.smoothed(memory, at(62_000), PERP, 61_000.0, 15_000, 0.001)
+    assert (wide.units, wide.band_binding, wide.reasons) == (6_006_000, True, [Reason.CLAMP_BAND])
+    assert wide.basis_leg is not None
+    assert wide.basis_leg > 60_060.0
+    assert fair.smoothed(memory, at(63_000), PERP, None, 15_000, 0.0).basis_leg == wide.basis_leg
+
+
+@pytest.mark.parametrize("index_usable", [True, False])
+def test_without_the_feed_the_average_is_forgotten_and_in_a_fallback_it_is_kept(index_usable: bool) -> None:
+    memory = MarkState()
+    for ms in (1_000, 61_000):
+        fair.smoothed(memory, at(ms), PERP, 60_050.0, 15_000, 0.0)
+    unfit = {"index_usable": False} if not index_usable else {"feed_age_ns": None}
+    made = fair.smoothed(memory, at(62_000, **unfit), PERP, 60_900.0, 15_000, 0.0)
+    assert (made.units, made.basis_leg) == (6_000_000, None)
+    after = fair.smoothed(memory, at(62_001), PERP, None, 15_000, 0.0)
+    assert after.basis_leg == (None if index_usable else 60_050.0)
+
+
+def test_a_band_of_zero_holds_nothing() -> None:
+    assert fair.banded(NOW, PERP, 90_000.0, 0.0, book=90_000.0).units == 9_000_000
+    held = fair.banded(NOW, PERP, 90_000.0, 0.05, book=90_000.0)
+    assert (held.units, held.book_leg, held.reasons) == (6_300_000, 90_000.0, [Reason.CLAMP_BAND])

@@ -114,3 +114,9 @@ def test_half_to_even_is_decimals_own() -> None:
     for text in ("0.125", "0.375", "2.5", "3.5", "-0.125"):
         expected = int(Decimal(text).scaleb(2).quantize(Decimal(1), ROUND_HALF_EVEN))
         assert maths.quantise(float(text), 2) == expected
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(1, 10**12))
+def test_towards_zero_cuts_off(numerator: int, denominator: int) -> None:
+    quotient = maths.towards_zero(numerator, denominator)
+    assert quotient == math.trunc(Fraction(numerator, denominator))

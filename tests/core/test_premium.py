@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from oracle.core.params import Contract
-from oracle.core.premium import Sampled, impact_price, mid_of_impact, sample
+from oracle.core.premium import Sampled, impact_price, mid_of_impact, of_mark, sample
 from oracle.core.types import Reason
 
 Levels = list[tuple[float, float]]
@@ -113,3 +113,8 @@ def test_a_thin_side_leaves_no_mid() -> None:
         Reason.THIN_BID,
         Reason.MISSING,
     ]
+
+
+def test_the_premium_of_a_mark_needs_one() -> None:
+    assert of_mark(60_030.0, 60_000.0) == Sampled(0.0005, None, None)
+    assert of_mark(None, 60_000.0) == Sampled(None, None, None, [Reason.MISSING, Reason.LEG_MISSING])

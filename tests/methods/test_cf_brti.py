@@ -11,33 +11,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from oracle.core.basket import Sides
 from oracle.core.index import Cohort, Member, Memory
 from oracle.core.types import NANOS_PER_MS, Depth, State, Verdict
 from oracle.methods.cf_brti import (
     ASSETS,
     SETS,
     STEPS_MAX,
-    Book,
     Own,
     calculate,
     curve,
     depth_weights,
     index,
     order_size_cap,
-    sound,
     utilised,
 )
 
 AT = 10**18
 NEW, OLD = SETS[-1].own, SETS[0].own
-TOY = Book([(99.9, 1.0), (99.7, 1.0), (99.5, 1.0)], [(100.2, 1.0), (100.3, 1.0), (100.4, 1.0)])
+TOY = Sides([(99.9, 1.0), (99.7, 1.0), (99.5, 1.0)], [(100.2, 1.0), (100.3, 1.0), (100.4, 1.0)])
 
 
 def rules(place: int = -1, **own: object):  # type: ignore[no-untyped-def]
     return replace(SETS[place], own=replace(SETS[place].own, constituents=(), **own))
 
 
-def reference(books: list[Book], own: Own) -> Decimal:
+def reference(books: list[Sides], own: Own) -> Decimal:
     """The published formula in other words: every grid volume is looked up by itself, in fifty digits."""
     bids = sorted((level for book in books for level in book.bids), reverse=True)
     asks = sorted(level for book in books for level in book.asks)
@@ -87,7 +86,7 @@ LEVELS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 40)), min_size=4
 @given(st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=3))
 def test_it_is_the_published_formula(sides) -> None:  # type: ignore[no-untyped-def]
     books = [
-        Book(
+        Sides(
             sorted([(60_000.0 - off, size / 8) for off, size in bids], reverse=True),
             sorted([(60_001.0 + off, size / 8) for off, size in asks]),
         )
@@ -102,13 +101,13 @@ def test_it_is_the_published_formula(sides) -> None:  # type: ignore[no-untyped-
 
 @given(st.sampled_from([2.0, 1024.0, 0.25]))
 def test_it_scales(factor: float) -> None:
-    scaled = Book(*[[(price * factor, size) for price, size in side] for side in TOY])
+    scaled = Sides(*[[(price * factor, size) for price, size in side] for side in TOY])
     assert calculate([scaled], NEW).price == calculate([TOY], NEW).price * factor
 
 
 def test_an_order_counts_for_no_more_than_the_cap() -> None:
     sizes = [1.0, 2.0, 3.0, 4.0]
-    book = Book([(100.0 - n, size) for n, size in enumerate(sizes)], [(101.0, 2.0), (110.0, 9.0)])
+    book = Sides([(100.0 - n, size) for n, size in enumerate(sizes)], [(101.0, 2.0), (110.0, 9.0)])
     near = [*sizes, 2.0]  # the ask at 110 is more than 5 % above the best one, the bids are all near
     assert order_size_cap(*book, NEW) == pytest.approx(statistics.fmean(near) + 5 * statistics.stdev(near))
 
@@ -122,8 +121,8 @@ def test_the_sample_is_trimmed_for_the_mean_and_winsorised_for_the_deviation() -
 
 def test_a_wall_moves_the_old_index_more_than_the_new() -> None:
     thin = [(100.5 + n / 100, 1.0) for n in range(60)]
-    wall = Book([(100.0, 90.0), *[(99.9 - n / 100, 1.0) for n in range(60)]], thin)
-    plain = Book([(100.0, 1.0), *wall.bids[1:]], thin)
+    wall = Sides([(100.0, 90.0), *[(99.9 - n / 100, 1.0) for n in range(60)]], thin)
+    plain = Sides([(100.0, 1.0), *wall.bids[1:]], thin)
     moved = [abs(calculate([wall], own).price - calculate([plain], own).price) for own in (OLD, NEW)]
     assert moved[0] > moved[1]
     assert calculate([wall], OLD).cap == 100.0
@@ -149,20 +148,6 @@ def test_the_weights_fall_as_the_source_says() -> None:
     weights = depth_weights(3)
     expected = [Decimal(-v / Decimal("0.9")).exp() for v in (1, 2, 3)]
     assert [float(weight) for weight in expected] == pytest.approx(list(weights), rel=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("bids", "asks", "found"),
-    [
-        ([], [(1.0, 1.0)], Verdict.ONE_SIDED),
-        ([(1.0, 0.0)], [(2.0, 1.0)], Verdict.ONE_SIDED),
-        ([(-1.0, 1.0)], [(2.0, 1.0)], Verdict.ONE_SIDED),
-        ([(float("nan"), 1.0), (1.0, 1.0)], [(2.0, 1.0)], Book([(1.0, 1.0)], [(2.0, 1.0)])),
-        ([(2.0, 1.0)], [(2.0, 1.0)], Verdict.CROSSED),
-    ],
-)
-def test_a_book_is_sound_or_its_fault_is_named(bids, asks, found) -> None:  # type: ignore[no-untyped-def]
-    assert sound(bids, asks) == found
 
 
 def verdicts(basket, memory: Memory, of, **mids: float) -> list[Verdict | None]:  # type: ignore[no-untyped-def]
@@ -198,7 +183,7 @@ def test_only_constituents_count(basket) -> None:  # type: ignore[no-untyped-def
 
 def test_a_depth_in_time_is_used_and_an_old_one_is_not(basket) -> None:  # type: ignore[no-untyped-def]
     bids, asks = ((100.0, 1.0), (99.9, 5.0)), ((100.2, 1.0), (100.9, 5.0))
-    for age_ms, price in ((10_000, calculate([Book(bids, asks)], NEW).price), (10_001, 100.1)):
+    for age_ms, price in ((10_000, calculate([Sides(bids, asks)], NEW).price), (10_001, 100.1)):
         candidates, memory = basket({"a": 100.1})
         candidates[0].known.depth = Depth(0, bids, asks, 0, AT - age_ms * NANOS_PER_MS)
         assert index(candidates, memory, rules(), AT).price == pytest.approx(price)
@@ -220,7 +205,7 @@ def test_every_asset_has_parameters_that_fit() -> None:
     assert (NEW.spacing, NEW.spread, NEW.deviation, NEW.lag_ms) == bitcoin
     for asset in ASSETS.values():
         own = replace(NEW, **asset._asdict())
-        big = Book(*[[(price, size * 100 * asset.spacing) for price, size in side] for side in TOY])
+        big = Sides(*[[(price, size * 100 * asset.spacing) for price, size in side] for side in TOY])
         assert 99.5 < calculate([big], own).price < 100.4
 
 

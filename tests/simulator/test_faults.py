@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.core.types import NANOS_PER_MS
-from oracle.simulator.faults import CALM, LINE_KINDS, WORLD_KINDS, Episode, Kind, Script
+from oracle.simulator.faults import BOUND_KINDS, CALM, LINE_KINDS, WORLD_KINDS, Episode, Kind, Script
 
 CRASH = Episode(at_ms=1_000, lasts_ms=10_000, kind=Kind.MOVE, target="BTC", amount=-0.12, rise_ms=4_000, fall_ms=2_000)
 
@@ -50,3 +50,4 @@ def test_a_script_begins_again_unless_it_has_no_length() -> None:
 def test_every_kind_happens_in_the_world_or_on_the_line() -> None:
     assert {*WORLD_KINDS, *LINE_KINDS} == set(Kind)
     assert not {*WORLD_KINDS} & {*LINE_KINDS}
+    assert {*BOUND_KINDS} < {*LINE_KINDS}

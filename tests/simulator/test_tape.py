@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S
-from oracle.simulator.tape import TapeServer
+from oracle.simulator.tape import Takes, TapeServer
 
 pytestmark = pytest.mark.anyio
 FRAMES = tuple((i * 10 * NANOS_PER_MS, f'{{"n":{i}}}'.encode()) for i in range(20))
@@ -80,6 +80,22 @@ async def test_rest_answers_are_given_by_path() -> None:
             assert await answer.read() == b"{}"
         async with http.get(tape.rest_url + "/other") as answer:
             assert answer.status == 404
+
+
+async def test_each_client_gets_the_next_recorded_connection_and_then_the_first_again() -> None:
+    async with TapeServer({"/a": Takes((FRAMES[:2], FRAMES[2:3]))}, 0.0, hold=False) as tape:
+        heard = [await played(tape.url + "/a") for _ in range(3)]
+        assert heard == [[d for _, d in take] for take in (FRAMES[:2], FRAMES[2:3], FRAMES[:2])]
+
+
+async def test_of_several_answers_each_request_gets_the_next_and_then_the_last_again() -> None:
+    answers: dict[str, bytes | list[bytes]] = {"/depth?symbol=A": [b"1", b"2"], "/depth": b"other"}
+    async with TapeServer((), answers=answers) as tape, aiohttp.ClientSession() as http:
+        bodies = []
+        for page in ("/depth?symbol=A", "/depth?symbol=A", "/depth?symbol=A", "/depth?symbol=B"):
+            async with http.get(tape.rest_url + page) as answer:
+                bodies.append(await answer.read())
+        assert bodies == [b"1", b"2", b"2", b"other"]
 
 
 @pytest.mark.parametrize("speed", [-1.0, 1_001.0, float("nan")])

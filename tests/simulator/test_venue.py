@@ -204,6 +204,58 @@ async def test_half_the_messages_are_lost_evenly() -> None:
 
 
 @pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("fault", [Kind.MUTE, Kind.STALL, Kind.LOST])
+async def test_what_befalls_a_connection_spares_the_next(fault: Kind) -> None:
+    async with dialled("/linear?BTCUSDT") as (venue, socket), aiohttp.ClientSession() as http:
+        venue.strike(fault)
+        venue.say(top(3, 1.0))
+        if fault is not Kind.LOST:
+            await socket.send_str("?")
+            venue.tick(START + NANOS_PER_S)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await socket.receive()
+        async with http.ws_connect(venue.url + "/linear?BTCUSDT") as another:
+            assert await next_text(another) == '"hello"'
+            venue.say(top(3, 2.0))
+            assert fact(await next_text(another)).bid == 2.0
+        assert venue.dialled == 2
+
+
+@pytest.mark.usefixtures("plain")
+async def test_half_of_what_one_connection_is_told_is_lost() -> None:
+    async with dialled("/linear?BTCUSDT") as (venue, socket):
+        venue.strike(Kind.DROP_HALF)
+        for bid in range(1, 5):
+            venue.say(top(3, float(bid)))
+        assert [fact(await next_text(socket)).bid for _ in range(2)] == [2.0, 4.0]
+
+
+@pytest.mark.usefixtures("plain")
+async def test_a_lost_subscription_comes_back_when_it_is_asked_for() -> None:
+    async with dialled("/spot?BTC-USDT&BTC-USDT-SWAP") as (venue, socket):
+        venue.strike(Kind.LOST, [1])
+        for source in (1, 2):
+            venue.say(top(source))
+        assert fact(await next_text(socket)).source == 2
+        venue.tick(START + NANOS_PER_S)
+        assert [await next_text(socket) for _ in range(2)] == ['"beat BTC-USDT"', '"beat BTC-USDT-SWAP"']
+        await socket.send_str("subscribe BTC-USDT")
+        assert (await next_text(socket)).startswith('"heard')
+        venue.say(top(1))
+        assert fact(await next_text(socket)).source == 1
+        venue.begin(Kind.LOST)
+        venue.say(top(1))
+        await nothing_came(socket)
+
+
+@pytest.mark.usefixtures("plain")
+async def test_only_what_a_connection_can_suffer_befalls_it() -> None:
+    with pytest.raises(AssertionError):
+        server(ManualClock(START)).strike(Kind.DISCONNECT)
+
+
+@pytest.mark.usefixtures("plain")
 async def test_a_disconnected_venue_ends_its_connections_and_refuses_new_ones() -> None:
     clock = ManualClock(START)
     async with server(clock) as venue, aiohttp.ClientSession() as http:

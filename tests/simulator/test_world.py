@@ -126,6 +126,28 @@ def test_a_repeating_market_states_the_same_prices_with_other_sizes_and_trades_n
     assert not [t for t in of(said, "bitstamp/spot/BTC", Trade) if 2 < elapsed_s(t) < 4]
 
 
+def test_a_stuck_market_states_the_same_prices_and_trades_on_where_the_truth_is() -> None:
+    move = Episode(at_ms=2_000, lasts_ms=2_000, kind=Kind.MOVE, target="BTC", amount=0.01)
+    script = Script((*during(Kind.STUCK, "bitstamp/spot/BTC").episodes, move))
+    said = stated(script, 5.0)
+    stuck = [t for t in of(said, "bitstamp/spot/BTC", BookTop) if 2.2 < elapsed_s(t) < 4]
+    assert len({(t.bid, t.ask) for t in stuck}) == 1
+    assert len({t.bid_size for t in stuck}) > 1
+    trades = [t.price for t in of(said, "bitstamp/spot/BTC", Trade) if 2.2 < elapsed_s(t) < 4]
+    assert trades
+    assert min(trades) > 1.005 * stuck[0].ask
+
+
+def test_event_times_that_drift_run_away_evenly_and_move_nothing_else() -> None:
+    drift = Episode(at_ms=2_000, lasts_ms=2_000, kind=Kind.DRIFT, target="okx/spot/BTC", amount=1.0, rise_ms=2_000)
+    drifting, calm = stated(Script((drift,)), 5.0), stated(CALM, 5.0)
+    pairs = list(zip(of(drifting, "okx/spot/BTC", BookTop), of(calm, "okx/spot/BTC", BookTop), strict=True))
+    assert [(a.bid, a.ask) for a, _ in pairs] == [(b.bid, b.ask) for _, b in pairs]
+    for drifted, true in pairs:
+        expected = (elapsed_s(true) - 2) / 2 if 2 <= elapsed_s(true) < 4 else 0.0
+        assert elapsed_s(drifted) - elapsed_s(true) == pytest.approx(expected, abs=0.0021)
+
+
 def test_a_market_that_repeats_before_it_ever_spoke_has_to_begin_somewhere() -> None:
     script = Script((Episode(at_ms=0, lasts_ms=2_000, kind=Kind.REPEAT, target="*"),))
     assert len({(t.bid, t.ask) for t in of(stated(script, 2.0), "okx/spot/BTC", BookTop)}) == 1

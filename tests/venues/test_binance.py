@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Depth, Side, Trade
@@ -250,19 +248,6 @@ def test_what_the_futures_refuse_by_name(contract: Any) -> None:
             live.answer(base.Request("", symbol), snapshot(1, [], []), AT)
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    time = str(AT_MS).encode()
-    for live, frame in (
-        (usdm(), timed_ticker(E=AT_MS)),
-        (spot(), deal(E=AT_MS)),
-        (usdm(), futures_deal("MARKET", E=AT_MS)),
-    ):
-        for name, bad, reason in contract.bad(frame, b"60000.5", time, b"BTCUSDT"):
-            assert (name, contract.refusal(live, bad)) == (name, reason)
-    for key in (b"b", b"u", b"s", b"stream"):
-        assert contract.refusal(spot(), contract.doubled(ticker(), key)) == Refusal.DUPLICATE_KEY
-
-
 def test_a_key_said_twice_is_seen_even_when_the_count_of_keys_is_that_of_a_complete_message(contract: Any) -> None:
     without = deal().replace(b',"M":true', b"")
     assert contract.refusal(spot(), contract.doubled(without, b"p")) == Refusal.DUPLICATE_KEY
@@ -280,23 +265,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 live.receive(frame, AT)
-
-
-@settings(max_examples=60, deadline=None)
-@given(draw=st.data(), market=st.sampled_from(["spot", "usdm", "coinm"]))
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject, market: str) -> None:
-    mimic = binance.Mimic(FEEDS, market)
-    assert mimic.states_book_time == (market != "spot")
-    contract.round_trip(binance.Session(FEEDS, market), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=200, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [ticker(), timed_ticker(), deal(), futures_deal("MARKET"), dump(result=None, id=1), snapshot(1, [], [])]
-    frame = draw.draw(contract.damaged([*good, futures_delta(1, 2, 3, [["1", "1"]], [])]))
-    for live in (spot(*DEEP), usdm()):
-        contract.refuses_or_reads(live, frame)
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
@@ -138,12 +136,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(session(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (ticker(), trades(deal())):
-        for name, bad, reason in contract.bad(frame, b"60000.5", SECOND.encode(), b"BTC_JPY"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for good in (ticker(), ticker(state=...)):
         for key in (b"best_bid", b"timestamp", b"channel", b"ltp"):
@@ -159,23 +151,9 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
                 session().receive(frame, AT)
 
 
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = bitflyer.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
 def test_the_mimic_speaks_of_an_auction_too(contract: Any) -> None:
     auction = Trade(5, 4000.0, 1.25, Side.UNKNOWN, AT + 700, AT)
     contract.round_trip(session(), bitflyer.Mimic(FEEDS), [auction])
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [ticker(), trades(deal(), deal()), dump(id=1, result=True), dump(id=1, error={"code": 1})]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
-from oracle.core.types import BookTop, Side, Trade
+from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bitget
 
@@ -54,19 +52,20 @@ def top(bid: float, bid_size: float, ask: float, ask_size: float) -> BookTop:
     return BookTop(3, bid, bid_size, ask, ask_size, AT, AT)
 
 
-@pytest.mark.parametrize(("market", "product"), [("spot", "SPOT"), ("usdt", "USDT-FUTURES")])
-def test_it_asks_for_everything_in_one_request(market: str, product: str) -> None:
+@pytest.mark.parametrize(
+    ("market", "product", "channels"),
+    [("spot", "SPOT", ["books1", "trade"]), ("usdt", "USDT-FUTURES", ["books1", "trade", "ticker"])],
+)
+def test_it_asks_for_everything_in_one_request(market: str, product: str, channels: list[str]) -> None:
     live = session(market)
     assert live.url() == "wss://ws.bitget.com/v2/ws/public"
     (send,) = live.open()
     said = json.loads(send.data)
     assert said["op"] == "subscribe"
     assert [(arg["instType"], arg["channel"], arg["instId"]) for arg in said["args"]] == [
-        (product, "books1", "BTCUSDT"),
-        (product, "trade", "BTCUSDT"),
-        (product, "books1", "ETHUSDT"),
-        (product, "trade", "ETHUSDT"),
+        (product, channel, symbol) for symbol in ("BTCUSDT", "ETHUSDT") for channel in channels
     ]
+    assert len(channels) * live.symbols_max < 50
     assert [send.data for send in live.idle(AT)] == ["ping"]
 
 
@@ -93,6 +92,25 @@ def test_trades_come_oldest_first_and_a_snapshot_is_of_the_past() -> None:
     assert session().receive(trades(*said, action="snapshot"), AT) == []
     assert session().receive(trades(deal(ts="1"), action="snapshot"), AT) == []
     assert len(session().receive(trades(deal(isRPI="no")), AT)) == 1
+
+
+def test_of_the_futures_what_is_stated_is_read(contract: Any) -> None:
+    said = {
+        "instId": "BTCUSDT",
+        "bidPr": "1",
+        "markPrice": "60000.1",
+        "indexPrice": "60000.4",
+        "fundingRate": "-0.0001",
+    }
+    frame = push("snapshot", "ticker", [said | {"ts": str(AT_MS)}], instType="USDT-FUTURES")
+    assert session("usdt").receive(frame, AT) == [
+        Ticker(3, TickerKind.MARK, 60000.1, AT, AT),
+        Ticker(3, TickerKind.INDEX, 60000.4, AT, AT),
+        Ticker(3, TickerKind.FUNDING, -0.0001, AT, AT),
+    ]
+    assert contract.refusal(session("usdt"), frame.replace(b"BTCUSDT", b"XRPUSDT")) == Refusal.UNKNOWN_SYMBOL
+    assert contract.refusal(session("usdt"), frame.replace(b"-FUTURES", b"-OPTIONS")) == Refusal.UNKNOWN_MESSAGE
+    assert contract.refusal(session(), frame) == Refusal.UNKNOWN_MESSAGE
 
 
 def test_what_is_no_fact_is_nothing() -> None:
@@ -131,12 +149,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(session(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (TOP, trades(deal())):
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTCUSDT"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for other in ({}, {"checksum": 0}, {"seq": ...}):
         good = book([["60000.5", "1.5"]], [], **other)
@@ -151,20 +163,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 session().receive(frame, AT)
-
-
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data(), market=st.sampled_from(sorted(bitget.PRODUCTS)))
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject, market: str) -> None:
-    mimic = bitget.Mimic(FEEDS, market)
-    contract.round_trip(session(market), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [TOP, book([], [], checksum=0), trades(deal(), deal()), dump(event="subscribe", arg={}), b"pong"]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
@@ -124,36 +122,12 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(session(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (quote(bidPrice="60000.5"), trade(price="60000.5")):
-        assert len(session().receive(frame, AT)) == 1
-        for name, bad, reason in contract.bad(frame, b"60000.5", ISO.encode(), b"XBTUSD"):
-            if name == "null" and b"quote" in frame:
-                continue  # no bid is null
-            if name != "seconds" and name != "microseconds":  # ISO 8601 has one unit
-                assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
     for frame in (quote(), quote(bidPrice=None), trade(), trade(trdType="Regular"), instrument(markPrice=1)):
         assert contract.refusal(session(), contract.doubled(frame, b"symbol")) == Refusal.DUPLICATE_KEY
         for bad in contract.traded(frame):
             with pytest.raises(VenueError):
                 session().receive(bad, AT)
-
-
-@settings(max_examples=60, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = bitmex.Mimic(TRADED)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [quote(), trade(), instrument(markPrice=60000.1, timestamp=ISO), b"pong", dump(info="Welcome")]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors.tape import Direction, Frame, read
 from oracle.core.types import BookTop, Side, Trade
@@ -120,11 +118,6 @@ def test_acknowledgements_and_heartbeats_are_no_observations(frame: bytes) -> No
         (book(channel="diff_order_book_btcusd"), Refusal.UNKNOWN_MESSAGE),
         (book(channel="order_book_dogeusd"), Refusal.UNKNOWN_SYMBOL),
         (trade(channel="live_trades_dogeusd"), Refusal.UNKNOWN_SYMBOL),
-        (book(bids=[["NaN", "1"]]), Refusal.NOT_A_NUMBER),
-        (book(bids=[["1", "Infinity"]]), Refusal.NOT_A_NUMBER),
-        (book(bids=[["1e400", "1"]]), Refusal.WRONG_SHAPE),
-        (book(bids=[["1_000", "1"]]), Refusal.WRONG_SHAPE),
-        (book(bids=[["١٠", "1"]]), Refusal.WRONG_SHAPE),
         (book(bids=[["-1", "1"]]), Refusal.NOT_POSITIVE),
         (book(bids=[["1", "-1"]]), Refusal.NOT_POSITIVE),
         (book(bids=[["1"]]), Refusal.WRONG_SHAPE),
@@ -133,7 +126,6 @@ def test_acknowledgements_and_heartbeats_are_no_observations(frame: bytes) -> No
         (book(bids={}), Refusal.WRONG_SHAPE),
         (book(bids="[]"), Refusal.WRONG_SHAPE),
         (book(bids=[["1", "1"], [float("nan"), "1"]]), Refusal.NOT_JSON),
-        (book().replace(b'"100.00"', b"1e400"), Refusal.WRONG_SHAPE),
         (book().replace(b'"timestamp"', b'"bids":[],"x"'), Refusal.DUPLICATE_KEY),
         (book().replace(b'"channel"', b'"event":"data","channel"'), Refusal.DUPLICATE_KEY),
         (book(at_us=AT_US // 1_000), Refusal.TIME_UNIT),
@@ -142,17 +134,10 @@ def test_acknowledgements_and_heartbeats_are_no_observations(frame: bytes) -> No
         (trade(price_str="0"), Refusal.NOT_POSITIVE),
         (trade(amount_str="-1"), Refusal.NOT_POSITIVE),
         (trade(price_str="nan"), Refusal.NOT_A_NUMBER),
-        (trade(price=float("inf")), Refusal.NOT_JSON),
         (trade(type=2), Refusal.WRONG_SHAPE),
         (trade().replace(b'"id":', b'"price_str":"1","id":'), Refusal.DUPLICATE_KEY),
-        (trade().replace(b"1201", b"9" * 5_000), Refusal.NOT_A_NUMBER),
-        (b'{"event":' + b"[" * 100_000, Refusal.TOO_DEEP),
-        (b'{"event":"bts:heartbeat","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}", Refusal.TOO_DEEP),
-        (b"\xef\xbb\xbf" + book(), Refusal.NOT_JSON),
-        (book() + b"\x00", Refusal.NOT_JSON),
         (book().replace(b"btcusd", b"btc\x00usd"), Refusal.NOT_JSON),
         (book().replace(b"btcusd", b"\xed\xa0\x80"), Refusal.NOT_UTF8),
-        (b" " * (1 << 20) + book(), Refusal.TOO_LARGE),
         (b"[]", Refusal.WRONG_SHAPE),
         (b"", Refusal.NOT_JSON),
     ],
@@ -183,30 +168,6 @@ def test_the_mimic_acknowledges_each_channel() -> None:
 def test_the_mimic_refuses_as_the_venue_does(said: str) -> None:
     (frame,) = bitstamp.Mimic(FEEDS).hear(said, NOW)
     assert refusal(session(), frame.encode()) is Refusal.VENUE_ERROR
-
-
-PRICES = st.floats(1e-8, 1e9)
-SIDES = st.one_of(st.just((0.0, 0.0)), st.tuples(PRICES, PRICES))
-TIMES = st.integers(NOW // 1_000, NOW // 1_000 + 10**9).map(lambda us: us * 1_000)
-SOURCES = st.sampled_from([feed.source for feed in FEEDS])
-TOPS = st.builds(
-    lambda source, bid, ask, at, late: BookTop(source, bid[0], bid[1], ask[0], ask[1], at, at + late),
-    SOURCES,
-    SIDES,
-    SIDES,
-    TIMES,
-    st.integers(1, 10**9),
-)
-TRADES = st.builds(Trade, SOURCES, PRICES, PRICES, st.sampled_from([Side.BUY, Side.SELL]), TIMES, TIMES)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(TOPS, TRADES), max_size=12))
-def test_what_the_mimic_speaks_the_session_hears(facts: list[BookTop | Trade]) -> None:
-    live, mimic = session(), bitstamp.Mimic(FEEDS)
-    for fact in facts:
-        heard = [said for frame in mimic.speak(fact) for said in live.receive(frame.encode(), fact.recv_ns)]
-        assert heard == [fact]
 
 
 def diffs() -> base.Session:
@@ -308,26 +269,6 @@ def test_diffs_of_other_markets_and_bad_answers_are_refused() -> None:
     with pytest.raises(VenueError) as caught:
         live.answer(base.Request("x", "dogeusd"), whole(0), RECV)
     assert caught.value.reason is Refusal.UNKNOWN_SYMBOL
-
-
-GOOD = (book(), book(bids=[]), trade(), event("bts:heartbeat"), diff(1, bids=[["1", "1"]]))
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.one_of(st.binary(max_size=80), st.sampled_from(GOOD)), st.data())
-def test_garbage_and_mutated_frames_raise_nothing_but_venue_errors(frame: bytes, draw: st.DataObject) -> None:
-    mutated = bytearray(frame)
-    for _ in range(draw.draw(st.integers(0, 4))):
-        at = draw.draw(st.integers(0, max(len(mutated) - 1, 0)))
-        mutated[at : at + draw.draw(st.integers(0, 2))] = draw.draw(st.binary(max_size=2))
-    following = diffs()
-    following.answer(asked(following), whole(0), RECV)
-    for live in (session(), diffs(), following):
-        try:
-            events = live.receive(bytes(mutated), RECV)
-        except VenueError:
-            continue
-        assert all(isinstance(said, BookTop | Trade | base.Request) for said in events)
 
 
 def recording(path: Path) -> tuple[list[Frame], base.Session]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
@@ -139,13 +137,6 @@ def test_a_time_in_another_unit_is_refused_without_a_clock_too(contract: Any) ->
         assert contract.refusal(session(), top(timestamp=str(other)), 0) == Refusal.TIME_UNIT
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame, time in ((top(), f'"{AT_MS}'.encode()), (trades(deal()), SECOND.encode())):
-        bare = time.lstrip(b'"')
-        for name, bad, reason in contract.bad(frame, b"60000.5", bare, b"BTCUSD"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for good in (top(), top(publishedAtTimestamp=...)):
         for key in (b"symbol", b"timestamp", b"dataType"):
@@ -160,25 +151,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 session().receive(frame, AT)
-
-
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = bullish.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [
-        top(),
-        trades(deal(), deal()),
-        dump(id="1", jsonrpc="2.0", error={"code": 1}),
-        dump(dataType="V1TAHeartbeat"),
-    ]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

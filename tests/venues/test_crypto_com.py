@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
@@ -194,15 +192,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(session(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    late = delta([["60000.5", "3", "1"]], [], 140, 100)
-    for frame in (SNAPSHOT, late, trades(deal())):
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTC_USD"):
-            live = session()
-            live.receive(SNAPSHOT, AT)
-            assert (name, contract.refusal(live, bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for key in (b"t", b"u", b"subscription", b"id"):
         assert contract.refusal(session(), contract.doubled(SNAPSHOT, key)) == Refusal.DUPLICATE_KEY
@@ -220,22 +209,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 live.receive(frame, AT)
-
-
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = crypto_com.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    live = session()
-    live.receive(SNAPSHOT, AT)
-    good = [SNAPSHOT, DELTA, trades(deal(), deal()), dump({"id": 1, "method": "public/heartbeat", "code": 0})]
-    contract.refuses_or_reads(live, draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

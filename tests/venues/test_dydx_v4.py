@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
@@ -168,14 +166,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(keeping(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    untimed = ("seconds", "microseconds", "no time")
-    for frame, time in ((trade(), ISO.encode()), (delta(), b"60000.5")):
-        for name, bad, reason in contract.bad(frame, b"60000.5", time, b"BTC-USD"):
-            if name not in untimed or (time != b"60000.5" and name == "no time"):  # ISO 8601 has one unit
-                assert (name, contract.refusal(keeping(), bad)) == (name, reason)
-
-
 def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
     untyped = update({"trades": [{k: v for k, v in DEAL.items() if k != "type"}]}, 2, "v4_trades")
     market = update({"trading": {"BTC-USD": {"oraclePrice": "1"}}}, 2, "v4_markets")
@@ -184,21 +174,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for bad in contract.traded(frame):
             with pytest.raises(VenueError):
                 keeping().receive(bad, AT)
-
-
-@settings(max_examples=60, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = dydx_v4.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    market = update({"trading": {"BTC-USD": {"oraclePrice": "1"}}}, 2, "v4_markets")
-    good = [delta(), subscribed(2), trade(), market, dump(type="connected", message_id=0)]
-    contract.refuses_or_reads(keeping(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked(contract: Any) -> None:

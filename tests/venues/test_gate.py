@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
@@ -147,12 +145,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(session(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (ticker(), trade(), ticker(a="", A="")):
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTC_USDT"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for good in (ticker(), ticker({"time": ...}), ticker(b="", B="")):
         for key in (b"s", b"a", b"t", b"channel"):
@@ -167,20 +159,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 session().receive(frame, AT)
-
-
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = gate.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [ticker(), ticker(b="", B=""), trade(), dump(channel="spot.pong", event="", error=None, result=None)]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

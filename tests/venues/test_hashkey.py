@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
@@ -108,12 +106,6 @@ def test_a_time_in_another_unit_is_refused_without_a_clock_too(contract: Any) ->
         assert contract.refusal(session(), bbo(t=other), 0) == Refusal.TIME_UNIT
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (bbo(), trade()):
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTCUSD"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
-
-
 def test_a_key_said_twice_is_refused(contract: Any) -> None:
     for key in (b"s", b"b", b"t", b"topic"):
         assert contract.refusal(session(), contract.doubled(bbo(), key)) == Refusal.DUPLICATE_KEY
@@ -127,20 +119,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for frame in contract.traded(good):
             with pytest.raises(VenueError):
                 session().receive(frame, AT)
-
-
-@settings(max_examples=40, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = hashkey.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [bbo(), trade(), dump(pong=AT_MS), dump(code="-10004", desc="Invalid topic!")]
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
@@ -132,19 +130,12 @@ def test_what_is_no_fact_is_nothing() -> None:
         (message("bbo", {"coin": "BTC", "time": AT_MS, "bbo": [BID]}), Refusal.WRONG_SHAPE),
         (context(markPx="0"), Refusal.NOT_POSITIVE),
         (context(funding="1.5"), Refusal.NOT_A_NUMBER),
-        (context(funding="nan"), Refusal.NOT_A_NUMBER),
         (context(markPx=None), Refusal.WRONG_SHAPE),
         (bbo(time=AT_MS // 1000), Refusal.TIME_UNIT),
     ],
 )
 def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -> None:
     assert contract.refusal(session(), frame) == reason
-
-
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (bbo(), trades(DEAL)):
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), b"BTC"):
-            assert (name, contract.refusal(session(), bad)) == (name, reason)
 
 
 def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
@@ -154,20 +145,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for bad in contract.traded(frame):
             with pytest.raises(VenueError):
                 session().receive(bad, AT)
-
-
-@settings(max_examples=60, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = hyperliquid.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [bbo(), trades(DEAL, DEAL), context(), acknowledgement("trades"), b'{"channel":"pong"}']
-    contract.refuses_or_reads(session(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:

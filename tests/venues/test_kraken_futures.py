@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
@@ -158,14 +156,6 @@ def test_what_is_refused_by_name(contract: Any, frame: bytes, reason: Refusal) -
     assert contract.refusal(keeping(), frame) == reason
 
 
-def test_the_bad_inputs_are_refused_by_name(contract: Any) -> None:
-    for frame in (delta(price="60000.5"), trade(price="60000.5"), ticker(markPrice="60000.5")):
-        assert len(keeping().receive(frame, AT)) >= 1
-        for name, bad, reason in contract.bad(frame, b"60000.5", str(AT_MS).encode(), NAME.encode()):
-            if name != "null" or b"markPrice" not in frame:  # a mark that is null is not stated
-                assert (name, contract.refusal(keeping(), bad)) == (name, reason)
-
-
 def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
     without = dump(**{k: v for k, v in DEAL.items() if k != "uid"})
     for frame in (delta(), trade(), without, ticker()):
@@ -173,20 +163,6 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
         for bad in contract.traded(frame):
             with pytest.raises(VenueError):
                 keeping().receive(bad, AT)
-
-
-@settings(max_examples=60, deadline=None)
-@given(draw=st.data())
-def test_what_the_mimic_says_is_what_is_read(contract: Any, draw: st.DataObject) -> None:
-    mimic = kraken_futures.Mimic(FEEDS)
-    contract.round_trip(session(), mimic, draw.draw(contract.facts(mimic)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(draw=st.data())
-def test_whatever_comes_is_read_or_refused(contract: Any, draw: st.DataObject) -> None:
-    good = [delta(), snapshot(), trade(), ticker(), dump(event="info", version=1)]
-    contract.refuses_or_reads(keeping(), draw.draw(contract.damaged(good)))
 
 
 def test_the_mimic_answers_only_what_was_asked() -> None:
