@@ -10,8 +10,10 @@ say that channels without updates are closed after 60 to 90 seconds; this one is
 
 The book is kept from one `snapshot` and `l2update` deltas, at most one in 50 ms a product. The deltas carry no sequence
 number, so a frame that could not be read may have been a delta of any product: from then on no book is believed, and
-deltas are refused NO_SNAPSHOT until a new subscription brings snapshots. `match` names the maker's side. A delta whose
-time is Go's zero time states no time.
+deltas are refused NO_SNAPSHOT until a new subscription brings snapshots. What numbers there are stand in the matches:
+a product's `trade_id` counts up by one (heartbeats repeat it "to verify no matches were missed", page Channels), so a
+match that is missing says that frames were lost, and books with them: SEQUENCE_GAP. `match` names the maker's side. A
+delta whose time is Go's zero time states no time.
 
 Markets: BTC-USD, ETH-USD, USDT-USD. USDC is redeemed at par here and not traded against USD.
 
@@ -77,9 +79,10 @@ class Match(Struct, gc=False, tag_field="type", tag="match"):
 
 
 class LastMatch(Struct, gc=False, tag_field="type", tag="last_match"):
-    """The trade before the subscription began: history, not news."""
+    """The trade before the subscription began: history, not news, but where the count of matches begins."""
 
     product_id: str
+    trade_id: int
 
 
 class Ticker(Struct, gc=False, tag_field="type", tag="ticker"):
@@ -159,6 +162,7 @@ class Session(base.Session):
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
         self._books: dict[str, Book[float]] = {}
+        self._matched: dict[str, int] = {}  # the last match of a product
 
     def url(self) -> str:
         """The address to dial."""
@@ -167,6 +171,7 @@ class Session(base.Session):
     def open(self) -> list[base.Send]:
         """Subscribe to everything in one message; the books of an earlier connection are forgotten."""
         self._books.clear()
+        self._matched.clear()
         products = [feed.symbol for feed in self.feeds]
         return [base.Send(_text({"type": "subscribe", "product_ids": products, "channels": list(CHANNELS)}))]
 
@@ -187,7 +192,10 @@ class Session(base.Session):
                 return [self._replace(message, recv_ns)]
             case Ticker():
                 return self._ticker(message, recv_ns)
-            case LastMatch() | Heartbeat():
+            case LastMatch():
+                self.source_of(message.product_id)
+                self._matched[message.product_id] = message.trade_id
+            case Heartbeat():
                 self.source_of(message.product_id)
             case Problem():
                 raise VenueError(Refusal.VENUE_ERROR, f"{message.message}: {message.reason}"[:120])
@@ -221,6 +229,11 @@ class Session(base.Session):
     def _trade(self, said: Match, recv_ns: Nanos) -> Observation:
         taker = Side.SELL if said.side == "buy" else Side.BUY
         source, venue_ns = self.source_of(said.product_id), _time(said.time, recv_ns)
+        before = self._matched.get(said.product_id)
+        self._matched[said.product_id] = said.trade_id
+        if before is not None and said.trade_id != before + 1:
+            self._books.clear()
+            raise VenueError(Refusal.SEQUENCE_GAP, f"{said.product_id}: match {said.trade_id} after {before}")
         return Trade(source, base.price(said.price), base.size(said.size), taker, venue_ns, recv_ns)
 
     def _ticker(self, said: Ticker, recv_ns: Nanos) -> list[base.Event]:
@@ -257,7 +270,7 @@ class Mimic(base.Mimic):
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
         self._tops: dict[str, BookTop] = {}
-        self._trades = 0
+        self._trades: dict[str, int] = {}  # how many matches of a product were said
 
     def hear(self, data: str, now_ns: Nanos) -> list[str]:
         """Acknowledge a subscription, or its end; its book begins anew with a snapshot. Refuse anything else."""
@@ -296,23 +309,26 @@ class Mimic(base.Mimic):
 
     def heartbeat(self, now_ns: Nanos) -> list[str]:
         """One heartbeat a product, as every second."""
-        said = {"type": "heartbeat", "sequence": self._trades, "last_trade_id": self._trades}
-        return [_text(said | {"product_id": feed.symbol, "time": _iso(now_ns)}) for feed in self.feeds]
+        counts = [(feed.symbol, self._trades.get(feed.symbol, 0)) for feed in self.feeds]
+        return [
+            _text({"type": "heartbeat", "sequence": n, "last_trade_id": n, "product_id": product, "time": _iso(now_ns)})
+            for product, n in counts
+        ]
 
     def _match(self, product: str, fact: Trade) -> str:
-        self._trades += 1
-        order = f"00000000-0000-4000-8000-{self._trades:012d}"
+        count = self._trades[product] = self._trades.get(product, 0) + 1
+        order = f"00000000-0000-4000-8000-{count:012d}"
         return _text(
             {
                 "type": "match",
-                "trade_id": self._trades,
+                "trade_id": count,
                 "maker_order_id": order,
                 "taker_order_id": order,
                 "side": "buy" if fact.side is Side.SELL else "sell",
                 "size": base.decimal_text(fact.size),
                 "price": base.decimal_text(fact.price),
                 "product_id": product,
-                "sequence": self._trades,
+                "sequence": count,
                 "time": _iso(fact.venue_ns),
             }
         )

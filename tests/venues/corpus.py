@@ -109,7 +109,7 @@ def damages(stated: Stated) -> Iterator[d.Damage]:
         yield from (bad for place, bad in enumerate(of_value(stated, one)) if _wanted(bad, place, seen[kind]))
         seen[kind] += 1
     yield from _renamed(stated, found)
-    yield from misshapen.of_keys(frame, nodes, members, read)
+    yield from misshapen.of_keys(frame, nodes, members, read, not stated.is_told_before)
     if stated.is_told_before:
         return
     yield from misshapen.of_structure(frame, nodes, read)
@@ -155,7 +155,7 @@ def judged(stated: Stated, bad: d.Damage) -> str:
             return f"accepted as {events}"
         if "silent" in bad.may or "partial" in bad.may:
             return ""
-    return _afterwards(stated, session)
+    return _afterwards(stated, session) if stated.keeps or len(bad.frame) % SPARSE == 0 else ""
 
 
 def _lawful(stated: Stated, bad: d.Damage) -> Iterator[list[base.Event]]:

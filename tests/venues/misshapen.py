@@ -101,24 +101,37 @@ UNKNOWN_KEY = (*MEANING, *d.TWICE)  # another case may be another key of the dia
 NO_COLONS = {"no colon": b"", "two colons": b"::", "an arrow": b"=>", "an equals sign": b"=", "a comma": b","}
 
 
-def of_keys(frame: bytes, nodes: Sequence[Node], members: Sequence[Member], read: Sequence[Path]) -> Iterator[Damage]:
-    """What can be wrong with a key. `read` are the paths of the values that mean something."""
+def of_keys(
+    frame: bytes, nodes: Sequence[Node], members: Sequence[Member], read: Sequence[Path], pairs: bool
+) -> Iterator[Damage]:
+    """What can be wrong with a key. `read` are the paths of the values that mean something.
+
+    `pairs`: also one key said twice while another is left out, wherever, so that the count of keys stays the same.
+    """
     ends = {node.path: node.end for node in nodes}
     for one in members:
         may = () if any(path[: len(one.path)] == one.path for path in read) else ("same",)
         where = f"the key {'.'.join(map(str, one.path))}"
         for name, bad in _twice(frame, one, ends[one.path[:-1]] - 1):
             yield Damage(name, where, bad, d.TWICE)
-        for other in members:
-            if other.path[:-1] == one.path[:-1] and other is not one:
-                bad = frame[: other.start] + frame[one.start : one.end] + frame[other.end :]
-                yield Damage("a key twice in place of another", where, bad, d.TWICE)
+        for other in members if pairs else ():
+            if other.end <= one.start or one.end <= other.start:
+                yield Damage("a key twice while another is left out", where, _traded(frame, one, other), d.TWICE)
         yield Damage("a key left out", where, one.without(frame), MEANING, may)
         for name, key, reasons in _other_keys(frame[one.start : one.colon]):
             bad = frame[: one.start] + key + frame[one.colon :]
             yield Damage(name, where, bad, reasons, may if reasons is UNKNOWN_KEY else ())
         for name, sign in NO_COLONS.items():
             yield Damage(f"{name} behind a key", where, frame[: one.colon] + sign + frame[one.colon + 1 :], d.JSON)
+
+
+def _traded(frame: bytes, twice: Member, gone: Member) -> bytes:
+    """The frame with one member said twice and another left out."""
+    said = b"," + frame[twice.start : twice.end]
+    if gone.start < twice.start:
+        return gone.without(frame[: twice.end] + said + frame[twice.end :])
+    less = gone.without(frame)
+    return less[: twice.end] + said + less[twice.end :]
 
 
 def _twice(frame: bytes, one: Member, end: int) -> Iterator[tuple[str, bytes]]:

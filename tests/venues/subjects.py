@@ -84,6 +84,7 @@ class Stated(NamedTuple):
     after: tuple[bytes, ...]
     after_said: list[base.Event]
     asked: base.Request | None = None  # the frame is the body of REST's answer to this
+    keeps: bool = False  # what is said later depends on what was said before
 
     @property
     def signed(self) -> bool:
@@ -217,7 +218,8 @@ def stated(subject: Subject) -> list[Stated]:
         shapes.append(shape)
         whole = Stated(subject, kind, (*before, *frames[:place]), frames[place], [facts[kind]], rest, [facts["after"]])
         found.append(_lean(whole))
-    return [*found, *_polled(subject)]
+    keeps = len(shapes) > 2 or any(one.before for one in found)
+    return [*(one._replace(keeps=keeps) for one in found), *_polled(subject)]
 
 
 def recorded(venue: str) -> Iterator[Stated]:
@@ -227,7 +229,7 @@ def recorded(venue: str) -> Iterator[Stated]:
         before, frame = tuple(map(one.text, one.before)), one.text(one.frame)
         silent = Stated(subject, one.what, before, frame, [], (frame,), [])
         said = silent.read(silent.heard(), frame)
-        yield silent._replace(said=said, after_said=said)
+        yield silent._replace(said=said, after_said=said, keeps=bool(before))
 
 
 def _polled(subject: Subject) -> Iterator[Stated]:

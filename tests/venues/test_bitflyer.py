@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bitflyer
@@ -168,30 +166,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_the_recording_of_2021_is_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "bitflyer.ws.1.0.txt.gz"))
-    sent = [json.loads(frame.data) for frame in frames if frame.direction is tape.Direction.SENT]
-    channels = [call["params"]["channel"] for call in sent]
-    symbols = sorted({name[len("lightning_ticker_") :] for name in channels if name.startswith("lightning_ticker_")})
-    live = bitflyer.session_for(frames[0].url, [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 1103,
-        "BookTop": 249,
-        "Trade": 162,
-        Refusal.UNKNOWN_MESSAGE: 782,  # boards and their differences, which nobody asks for
-    }
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "bitflyer.jsonl"))
-    live = bitflyer.Session([base.Feed(n, name) for n, name in enumerate(("BTC_JPY", "ETH_JPY", "FX_BTC_JPY"))])
-    assert contract.conform(live, frames) == {
-        "frames": 5,
-        "BookTop": 2,
-        "Trade": 2,
-        Refusal.UNKNOWN_MESSAGE: 2,  # boards
-    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bitget
@@ -178,25 +176,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         for answer in mimic.hear(wrong, AT):
             with pytest.raises(VenueError, match="VENUE_ERROR"):
                 live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_the_recording_of_2022_is_of_a_retired_dialect(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "bitget.ws.1.0.txt.gz"))
-    live = bitget.session_for(frames[0].url, FEEDS)
-    assert isinstance(live, bitget.Retired)
-    assert contract.conform(live, frames) == {"frames": 684, Refusal.OLD_DIALECT: 684}
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "bitget.jsonl"))
-    args = [json.loads(frame.data).get("arg", {}) for frame in frames]
-    symbols = sorted({arg["instId"] for arg in args if "instId" in arg})
-    live = bitget.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 14,
-        "BookTop": 1,
-        "Trade": 2,
-        Refusal.UNKNOWN_MESSAGE: 8,  # deeper books, and the dialect of unified accounts
-    }

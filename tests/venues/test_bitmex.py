@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bitmex
@@ -142,35 +140,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("bitmex.ws.1.0.txt.gz", {"frames": 2120, "BookTop": 436, "Trade": 17, Refusal.UNKNOWN_MESSAGE: 1979}),
-        (
-            "2021-04-17__bitmex.ws.17.0.txt.gz",
-            {"frames": 2021, "BookTop": 429, "Trade": 8, Refusal.UNKNOWN_MESSAGE: 1862},
-        ),
-    ],
-)
-def test_every_frame_of_the_recordings_is_read(contract: Any, data: Path, name: str, expected: dict[str, int]) -> None:
-    frames = list(tape.read(data / "frames" / name))
-    asked = [topic for f in frames if f.direction is tape.Direction.SENT for topic in json.loads(f.data)["args"]]
-    feeds = [base.Feed(n, symbol) for n, symbol in enumerate(sorted({topic.split(":")[1] for topic in asked}))]
-    assert contract.conform(bitmex.session_for(frames[0].url, feeds), frames) == expected  # the refused are the book's
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "bitmex.jsonl"))
-    feeds = [base.Feed(n, symbol) for n, symbol in enumerate(("XBTUSD", "ETHUSD", "ETHM19"))]
-    counts = contract.conform(bitmex.session_for("", feeds), frames)
-    assert counts == {
-        "frames": 18,
-        "BookTop": 3,
-        "Trade": 1,
-        Refusal.UNKNOWN_MESSAGE: 11,  # of the book and of liquidations
-        Refusal.UNKNOWN_SYMBOL: 1,
-    }

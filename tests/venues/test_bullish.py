@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bullish
@@ -167,18 +165,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             session().receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "bullish.jsonl"))
-    said = [json.loads(frame.data)["data"] or {} for frame in frames]
-    symbols = sorted({one["symbol"] for one in said if "symbol" in one})
-    live = bullish.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 30,
-        "BookTop": 3,
-        "Trade": 4,
-        Refusal.TIME_UNIT: 1,  # a stamp cut short
-        Refusal.UNKNOWN_MESSAGE: 21,  # whole books, tickers, index prices
-    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, bybit
@@ -200,32 +198,3 @@ def test_the_session_for_an_address() -> None:
     assert bybit.session_for("wss://stream.bybit.com/v5/public/linear", FEEDS).market == "linear"
     assert bybit.session_for("", FEEDS, "spot").market == "spot"
     assert isinstance(bybit.session_for("wss://stream.bybit.com/realtime_public", FEEDS), bybit.Retired)
-
-
-@pytest.mark.data
-def test_the_recording_of_2021_is_of_a_retired_dialect(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "bybit.ws.25.0.txt.gz"))
-    for url in (frames[0].url, ""):
-        counts = contract.conform(bybit.session_for(url, FEEDS, "linear"), frames)
-        assert counts == {"frames": 3342, Refusal.OLD_DIALECT: 3342}
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(("name", "market"), [("bybit.jsonl", "linear"), ("bybit-spot.jsonl", "spot")])
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path, name: str, market: str) -> None:
-    frames = list(tape.read(data / "payloads" / name))
-    symbols = sorted({json.loads(f.data).get("topic", "").rpartition(".")[2] for f in frames} - {""})
-    live = bybit.Session([base.Feed(n, symbol) for n, symbol in enumerate(symbols)], market)
-    counts = contract.conform(live, frames)
-    assert set(counts) <= {
-        "frames",
-        "BookTop",
-        "Trade",
-        "Ticker",
-        Refusal.OLD_DIALECT,
-        Refusal.UNKNOWN_MESSAGE,
-        Refusal.SEQUENCE_GAP,
-    }
-    assert counts["BookTop"] == 2
-    assert counts["Trade"] == {"linear": 4, "spot": 5}[market]
-    assert counts["Ticker"] == {"linear": 9, "spot": 0}[market]

@@ -317,3 +317,12 @@ def test_every_payload_decodes_or_is_refused_for_a_named_reason(data: Path, name
         assert seen == {"Trade": 1, "BookTop": 2, "nothing": 2, Refusal.NO_SNAPSHOT: 3}
     else:
         assert set(seen) == {Refusal.UNKNOWN_MESSAGE}
+
+
+def test_a_missing_match_says_that_frames_were_lost() -> None:
+    live = running()
+    live.receive(match("last_match", trade_id=9), RECV)
+    assert len(live.receive(match("match", trade_id=10), RECV)) == 1
+    assert refusal(live, match("match", trade_id=12)) is Refusal.SEQUENCE_GAP
+    assert refusal(live, update(["buy", "100.00", "1"])) is Refusal.NO_SNAPSHOT
+    assert len(live.receive(match("match", trade_id=13), RECV)) == 1, "the count goes on from here"

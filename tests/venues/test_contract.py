@@ -99,7 +99,8 @@ def sessions_of(venue: str) -> list[Callable[[], base.Session]]:
     made += [one.session for one in dialects.of(venue)]
     feeds = FEEDS[spoken(venue)[0].symbol][: module.Session.symbols_max]
     market = spoken(venue)[0].session().market
-    return made + [partial(one, feeds, market) for one in subjects.sessions_in(module)]
+    made += [partial(one, feeds, market) for one in subjects.sessions_in(module)]
+    return [*made, partial(dialects.made, module, spoken(venue)[0].session().url(), feeds, market)]
 
 
 def test_every_venue_file_is_found() -> None:

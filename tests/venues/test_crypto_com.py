@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, crypto_com
@@ -226,17 +224,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "crypto-com.jsonl"))
-    said = [json.loads(frame.data).get("result", {}) for frame in frames]
-    symbols = sorted({one["instrument_name"] for one in said if one})
-    live = crypto_com.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 11,
-        "Trade": 1,  # four more come as the first of a subscription
-        Refusal.OLD_DIALECT: 5,  # before v1
-        Refusal.UNKNOWN_MESSAGE: 3,  # tickers, and a book of another depth
-    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, deribit
@@ -170,22 +168,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(request, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             more.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_every_frame_of_the_recording_is_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "deribit.ws.1.0.txt.gz"))
-    asked = [c for f in frames if f.direction is tape.Direction.SENT for c in json.loads(f.data)["params"]["channels"]]
-    feeds = [base.Feed(n, symbol) for n, symbol in enumerate(sorted({c.split(".")[1] for c in asked}))]
-    counts = contract.conform(deribit.session_for(frames[0].url, feeds), frames)
-    assert counts == {"frames": 136, "Ticker": 178, Refusal.UNKNOWN_MESSAGE: 46}  # the refused are of the book
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "deribit.jsonl"))
-    symbols = sorted({json.loads(f.data)["params"]["channel"].split(".")[1] for f in frames})
-    counts = contract.conform(deribit.session_for("", [base.Feed(n, s) for n, s in enumerate(symbols)]), frames)
-    assert counts["BookTop"] == 1
-    assert counts["Trade"] >= 3
-    assert set(counts) == {"frames", "BookTop", "Trade", "Ticker", Refusal.UNKNOWN_MESSAGE, Refusal.NOT_POSITIVE}

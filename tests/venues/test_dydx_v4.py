@@ -198,13 +198,6 @@ def test_the_mimic_answers_only_what_was_asked(contract: Any) -> None:
 
 
 @pytest.mark.data
-def test_the_recording_of_the_dialect_before_is_refused(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "dydx.ws.1.0.txt.gz"))
-    counts = contract.conform(dydx_v4.session_for(frames[0].url, FEEDS), frames)
-    assert counts == {"frames": 4733, Refusal.OLD_DIALECT: 4733}
-
-
-@pytest.mark.data
 def test_the_numbers_of_the_recording_have_no_gap_but_late_acknowledgements(data: Path) -> None:
     frames = [f for f in tape.read(data / "frames" / "dydx.ws.1.0.txt.gz") if f.direction is tape.Direction.RECEIVED]
     asked = 20  # subscriptions of this recording
@@ -213,15 +206,3 @@ def test_the_numbers_of_the_recording_have_no_gap_but_late_acknowledgements(data
         said = json.loads(frame.data)
         form = {"type": said["type"], "connection_id": "", "message_id": said["message_id"], "channel": "v4_markets"}
         assert live.receive(dump(**form, version="", contents={}), 0) == []
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "dydx-v4.jsonl"))
-    symbols = ("AVAX-USD", "BTC-USD", "ETH-USD", "GRT-USD", "EGLD-USD")
-    counts: dict[str, int] = {}
-    for frame in frames:  # samples of several connections: their numbers do not follow one another
-        live = dydx_v4.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-        for kind, count in contract.conform(live, [frame]).items():
-            counts[kind] = counts.get(kind, 0) + count
-    assert counts == {"frames": 8, "BookTop": 1, "Trade": 3, "Ticker": 5, Refusal.NO_SNAPSHOT: 2}

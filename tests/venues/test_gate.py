@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, gate
@@ -173,29 +171,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_the_recording_of_2021_is_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "gateio.ws.1.0.txt.gz"))
-    sent = [json.loads(frame.data) for frame in frames if frame.direction is tape.Direction.SENT]
-    symbols = next(call["payload"] for call in sent if call["channel"] == "spot.trades")
-    live = gate.session_for(frames[0].url, [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 239,
-        "Trade": 9,
-        Refusal.UNKNOWN_MESSAGE: 208,  # deltas of books, candles and the day's statistics, which nobody asks for
-    }
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "gate-io.jsonl"))
-    live = gate.Session([base.Feed(0, "TLOS_BTC"), base.Feed(1, "ETC_ETH")])
-    assert contract.conform(live, frames) == {
-        "frames": 13,
-        "BookTop": 1,
-        "Trade": 1,
-        Refusal.OLD_DIALECT: 6,
-        Refusal.UNKNOWN_MESSAGE: 4,  # books
-    }

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, htx
@@ -171,32 +169,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_the_recording_of_2021_is_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "huobi.ws.44.0.txt.gz"))
-    sent = [json.loads(frame.data) for frame in frames if frame.direction is tape.Direction.SENT]
-    symbols = sorted({call["sub"].split(".")[1] for call in sent if "sub" in call})
-    live = htx.session_for(frames[0].url, [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 362,
-        "Trade": 62,
-        "Send": 6,  # pongs
-        Refusal.UNKNOWN_MESSAGE: 292,  # whole books, which nobody asks for
-    }
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "huobi.jsonl"))
-    said = [json.loads(frame.data).get("ch", "") for frame in frames]
-    symbols = sorted({topic.split(".")[1].lower() for topic in said if topic})
-    live = htx.Session([base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 24,
-        "BookTop": 2,
-        "Trade": 4,
-        Refusal.UNKNOWN_MESSAGE: 11,  # books
-        Refusal.UNKNOWN_SYMBOL: 6,  # contracts
-    }

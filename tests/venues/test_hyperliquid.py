@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, hyperliquid
@@ -159,20 +157,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "hyperliquid.jsonl"))
-    said = [json.loads(f.data)["data"] for f in frames]
-    coins = sorted({s[0]["coin"] if isinstance(s, list) else s["coin"] for s in said})
-    live = hyperliquid.session_for("", [base.Feed(n, coin) for n, coin in enumerate(coins)])
-    counts = contract.conform(live, frames)
-    assert counts == {
-        "frames": 10,
-        "BookTop": 1,
-        "Trade": 6,
-        "Ticker": 4,
-        Refusal.UNKNOWN_MESSAGE: 2,  # of the book
-        Refusal.WRONG_SHAPE: 1,  # a top of one level, which does not say of which side
-    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, kraken_futures
@@ -180,41 +178,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match="VENUE_ERROR"):
             live.receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("kraken_futures.ws.1.0.txt.gz", {"frames": 7175, "BookTop": 7024, "Trade": 3, Refusal.UNKNOWN_MESSAGE: 107}),
-        (
-            "2021-04-17__kraken_futures.ws.46.0.txt.gz",
-            {"frames": 7123, "BookTop": 6538, "Trade": 3, Refusal.UNKNOWN_MESSAGE: 541},
-        ),
-    ],
-)
-def test_every_frame_of_the_recordings_is_read_without_a_gap(
-    contract: Any, data: Path, name: str, expected: dict[str, int]
-) -> None:
-    frames = list(tape.read(data / "frames" / name))
-    asked = [json.loads(f.data)["product_ids"] for f in frames if f.direction is tape.Direction.SENT]
-    feeds = [base.Feed(n, product.upper()) for n, product in enumerate(sorted({p for ps in asked for p in ps}))]
-    counts = contract.conform(kraken_futures.session_for(frames[0].url, feeds), frames)
-    assert counts == expected  # the refused are of ticker_lite
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "cryptofacilities.jsonl"))
-    products = sorted({json.loads(f.data)["product_id"] for f in frames})
-    feeds = [base.Feed(n, product) for n, product in enumerate(products)]
-    counts = contract.conform(kraken_futures.session_for("", feeds), frames)
-    assert counts == {
-        "frames": 15,
-        "BookTop": 1,
-        "Trade": 4,
-        "Ticker": 19,
-        Refusal.WRONG_SHAPE: 1,  # of a time when a delta had no time
-        Refusal.SEQUENCE_GAP: 1,  # samples do not follow one another
-        Refusal.NO_SNAPSHOT: 1,
-    }

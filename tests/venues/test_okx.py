@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, okx
@@ -279,25 +277,3 @@ def test_the_session_for_an_address(contract: Any) -> None:
     retired = okx.session_for("wss://real.okex.com:8443/ws/v3", FEEDS)
     assert contract.refusal(retired, TOP) == Refusal.OLD_DIALECT
     assert okx.session_for("", FEEDS).receive(TOP, AT) == session().receive(TOP, AT)
-
-
-@pytest.mark.data
-def test_every_frame_of_the_recording_is_read_and_every_checksum_holds(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "okx.ws.1.0.txt.gz"))
-    asked = [arg for f in frames if f.direction is tape.Direction.SENT for arg in json.loads(f.data)["args"]]
-    feeds = [base.Feed(n, symbol) for n, symbol in enumerate(sorted({arg["instId"] for arg in asked}))]
-    counts = contract.conform(okx.session_for(frames[0].url, feeds), frames)
-    assert counts == {"frames": 410, "BookTop": 290, "Trade": 74}
-    counts = contract.conform(okx.Session(feeds, "spot", ("tickers",)), frames)
-    assert counts == {"frames": 410, "BookTop": 28, Refusal.UNKNOWN_MESSAGE: 364}
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(("name", "stated"), [("okex.jsonl", 0), ("okex-swap.jsonl", 3)])
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path, name: str, stated: int) -> None:
-    frames = list(tape.read(data / "payloads" / name))
-    symbols = sorted({json.loads(f.data).get("arg", {}).get("instId", "") for f in frames} - {""})
-    live = okx.session_for("", [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    counts = contract.conform(live, frames)
-    assert set(counts) - {"Ticker"} == {"frames", "BookTop", "Trade", Refusal.OLD_DIALECT, Refusal.UNKNOWN_MESSAGE}
-    assert (counts["Trade"], counts["Ticker"]) == (1, stated)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle.collectors import tape
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, upbit
@@ -196,25 +194,3 @@ def test_the_mimic_answers_only_what_was_asked() -> None:
         (answer,) = mimic.hear(wrong, AT)
         with pytest.raises(VenueError, match=f"VENUE_ERROR.*{name}"):
             session().receive(answer.encode(), AT)
-
-
-@pytest.mark.data
-def test_the_recording_of_2021_is_read_whole(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "frames" / "upbit.ws.62.0.txt.gz"))
-    sent = [json.loads(frame.data) for frame in frames if frame.direction is tape.Direction.SENT]
-    symbols = sorted({code for call in sent for part in call for code in part.get("codes", ())})
-    live = upbit.session_for(frames[0].url, [base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {"frames": 449, "BookTop": 145, "Trade": 304}
-
-
-@pytest.mark.data
-def test_captured_payloads_are_read_or_refused_by_name(contract: Any, data: Path) -> None:
-    frames = list(tape.read(data / "payloads" / "upbit.jsonl"))
-    symbols = [json.loads(frame.data)["code"] for frame in frames]
-    live = upbit.Session([base.Feed(n, symbol) for n, symbol in enumerate(symbols)])
-    assert contract.conform(live, frames) == {
-        "frames": 3,
-        "BookTop": 1,
-        "Trade": 1,
-        Refusal.TIME_UNIT: 1,  # microseconds, as the venue said for a while in 2023
-    }
