@@ -166,14 +166,16 @@ class Line:
     async def _keep(self) -> None:
         """Dial whenever nothing stands and nothing is on its way."""
         while True:
-            if self._leg is not None:
-                await asyncio.wait([self._leg.task])
+            if (leg := self._leg) is not None:
+                await asyncio.wait([leg.task])
+                if self._leg is leg:  # it did not clear up after itself: our own mistake, which `run` raises
+                    self._leg = None
+                    leg.task.result()
             elif self._relief is not None:
                 await asyncio.wait([self._relief])
             else:
                 await self._dialler.pause()
-                leg = await self._dial()
-                if leg is not None:
+                if (leg := await self._dial()) is not None:
                     self._take_over(leg)
 
     async def _dial(self) -> Leg | None:
@@ -371,13 +373,11 @@ class Line:
             self._wanted = orders.renew or self._wanted
 
     def _go_home(self, now_ns: Nanos) -> None:
-        """Move back to a better endpoint when it is free again and all is well; forgive the one that stands long."""
-        leg = self._leg
-        if leg is None or not leg.is_healthy(now_ns):
+        """Forgive the endpoint that delivers, and move back to a better one when that is free again."""
+        leg, endpoints = self._leg, self._dialler.endpoints
+        if leg is None or self._wanted or self._relief is not None or not leg.is_healthy(now_ns):
             return
-        better = self._dialler.endpoints.best(now_ns)
-        if better is leg.endpoint:
-            self._dialler.endpoints.delivered(better)
-        elif not self._wanted and self._relief is None and now_ns - self._moved_ns >= RELIEF_GAP_NS:
+        endpoints.delivered(leg.endpoint)
+        if endpoints.best(now_ns) is not leg.endpoint and now_ns - self._moved_ns >= RELIEF_GAP_NS:
             self._moved_ns = now_ns
             self._wanted = "HOME"

@@ -135,7 +135,7 @@ class Pump:
         """Run the connection until it ends."""
         self._socket = line
         early, self._early, self._held = self._early, [], self._ended.done()
-        self._job(self._greet())
+        self._job(self._send_paced(lambda: self.session.greet(self._now_ns())))
         for data in early:
             self.on_frame(data)
         try:
@@ -149,18 +149,11 @@ class Pump:
 
     def ping(self, now_ns: Nanos) -> None:
         """Send what keeps the connection."""
-        self._send_all(lambda: self.session.idle(now_ns))
+        self._job(self._send_paced(lambda: self.session.idle(now_ns)))
 
     def resubscribe(self, symbols: Sequence[str]) -> None:
         """End and begin again the subscriptions of these symbols."""
-        self._send_all(lambda: self.session.resubscribe(symbols))
-
-    def _send_all(self, messages: Callable[[], Sequence[Send]]) -> None:
-        try:
-            for message in messages():
-                self._send(message)
-        except Exception as error:
-            self._blame(error)
+        self._job(self._send_paced(lambda: self.session.resubscribe(symbols)))
 
     def _take(self, events: Sequence[Event], recv_ns: Nanos) -> None:
         for event in events:
@@ -320,8 +313,8 @@ class Pump:
         except Exception as error:
             self._blame(error)
 
-    async def _greet(self) -> None:
-        for place, message in enumerate(self.session.greet(self._now_ns())):
+    async def _send_paced(self, messages: Callable[[], Sequence[Send]]) -> None:
+        for place, message in enumerate(messages()):
             if place >= SENDS_AT_ONCE:
                 await self._gear.sleep(SEND_GAP_S)
             self._send(message)

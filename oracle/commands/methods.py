@@ -1,7 +1,8 @@
 """`oracle methods`: which methodologies there are, their dated versions, and every parameter with its range.
 
 `--write` makes the tables of a published document anew, between the markers that name them, from the code that obeys
-them: `<!-- parameters 1.0.0 -->` for a version's parameters, `<!-- ladder -->` for the states.
+them: `<!-- parameters 1.0.0 -->` for a version's parameters, `<!-- ladder -->` for the states. Without an id it does so
+in the documents that support all methodologies: the list of them, the states, what surveillance reports.
 """
 
 from __future__ import annotations
@@ -15,15 +16,34 @@ from oracle import methods
 from oracle.commands.common import table
 from oracle.core.method import Described
 from oracle.core.params import Rules
-from oracle.core.tables import ladder_table, parameter_table, parameters, shown
+from oracle.core.tables import (
+    alert_table,
+    allowed_table,
+    call_table,
+    ladder_table,
+    parameter_table,
+    parameters,
+    reason_table,
+    shown,
+    verdict_table,
+)
 from oracle.core.types import NANOS_PER_S
 from oracle.errors import ConfigError
+from oracle.publishers import simulating
 
 EXAMPLES = (
     "oracle methods",
     "oracle methods hk1        every parameter of hk1, with unit, range and rule",
     "oracle methods hk1 --write methodology        make the tables of methodology/hk1.md anew",
+    "oracle methods --write methodology            and those of the documents that support all of them",
 )
+SUPPORTING = ("README", "ladder", "governance")
+HOUSE = "hk1"  # whose states and thresholds the supporting documents show: the frame of every methodology
+
+# A published example that the project was given: what a premium of 5 bp on a position of USD 50 000 costs, as at that
+# day. An article of 1 June 2026 ("Perps come onshore") says it of these.
+PREMIUM, NOTIONAL, EXAMPLE_NS = 0.0005, 50_000.0, 1_795_219_200 * NANOS_PER_S  # 2026-11-21
+ARTICLE = {"kalshi": "25 an 8 h interval", "deribit": "25 an 8 h interval", "hyperliquid": "about 3 an hour"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """List all, or show or write one. Raises ConfigError for an id that nobody has, OSError for no document."""
+    if args.id is None and args.write is not None:
+        for name in SUPPORTING:
+            _rewrite(args.write / f"{name}.md", methods.load(HOUSE))
+        return 0
     if args.id is None:
         rows = [(name, _versions(methods.load(name).SETS), _summary(name)) for name in methods.shipped()]
         print(table(rows, ("id", "versions", "what it is")))
@@ -44,9 +68,7 @@ def main(args: argparse.Namespace) -> int:
         remedy = f"known: {', '.join(methods.shipped())}"
         raise ConfigError(f"no such methodology: {args.id}", remedy=remedy) from None
     if args.write is not None:
-        path = args.write / f"{args.id}.md"
-        path.write_text(written(path.read_text(encoding="utf-8"), method), encoding="utf-8")
-        print(path)
+        _rewrite(args.write / f"{args.id}.md", method)
         return 0
     print(f"{args.id}: {_versions(method.SETS)}\n{_summary(args.id)}\n")
     head = ("parameter", *(f"value {rules.version}" for rules in method.SETS), "unit", "allowed", "rule", "meaning")
@@ -55,13 +77,48 @@ def main(args: argparse.Namespace) -> int:
 
 
 def written(text: str, method: Described) -> str:
-    """A document with its tables made anew."""
-    tables = {f"parameters {rules.version}": parameter_table(rules, method.READS) for rules in method.SETS}
-    tables["ladder"] = ladder_table(method.SETS[-1])
-    for name, made in tables.items():
+    """A document with its tables made anew; markers that it does not have are left out."""
+    rules = method.SETS[-1]
+    made = {f"parameters {dated.version}": parameter_table(dated, method.READS) for dated in method.SETS}
+    made["ladder"], made["calls"], made["allowed"] = ladder_table(rules), call_table(rules), allowed_table()
+    made["verdicts"], made["reasons"], made["alerts"] = verdict_table(), reason_table(), alert_table(rules)
+    made["methodologies"], made["five basis points"] = _shelf(), _example()
+    for name, content in made.items():
         between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-        text = between.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)  # type: ignore[misc]
+        text = between.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)  # type: ignore[misc]
     return text
+
+
+def _rewrite(path: Path, method: Described) -> None:
+    path.write_text(written(path.read_text(encoding="utf-8"), method), encoding="utf-8")
+    print(path)
+
+
+def _shelf() -> str:
+    """Every methodology with the version in force and one line: what its file knows, up to where it is published."""
+    rows = []
+    for name in methods.shipped():
+        last = methods.load(name).SETS[-1]
+        line = _summary(name).partition(" Published in ")[0]
+        rows.append(f"| [`{name}`]({name}.md) | {last.version} | {_date(last.effective_ns)} | {line} |")
+    return "\n".join(["| Methodology | Version | Since | What it is |", "|---|---|---|---|", *rows])
+
+
+def _example() -> str:
+    """What the example's premium costs a long under each methodology, beside what the article says of it."""
+    rows = [
+        "| Methodology | Interval | Rate an interval | USD an interval | USD in 8 h | What binds | The article says |"
+    ]
+    rows.append("|---|---|---|---|---|---|---|")
+    for name, dated, made in simulating.costs(
+        list(simulating.funders(methods.shipped())), PREMIUM, NOTIONAL, EXAMPLE_NS
+    ):
+        hours, in_8h = f"{made.interval_ms / 3_600_000:g} h", f"{made.per_8h * NOTIONAL:.6g}"
+        figures = f"{hours} | {made.rate:+.6%} | {made.cost:.6g} | {in_8h}"
+        rows.append(
+            f"| {name} {dated.version} | {figures} | {made.binds.replace('_', ' ')} | {ARTICLE.get(name, '–')} |"
+        )
+    return "\n".join(rows)
 
 
 def _rows(method: Described) -> list[tuple[str, ...]]:

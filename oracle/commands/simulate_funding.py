@@ -18,7 +18,7 @@ from oracle import methods
 from oracle.commands.common import table
 from oracle.core.method import PerpMethod, funds
 from oracle.core.params import Rules
-from oracle.core.simulation import Simulated, curve, spread
+from oracle.core.simulation import Simulated
 from oracle.core.types import Nanos
 from oracle.errors import ConfigError
 from oracle.publishers import simulating
@@ -104,6 +104,6 @@ def _curves(chosen: list[tuple[str, PerpMethod]], reach: float, points: int, not
     writer.writerow(("method", "version", *Simulated.__struct_fields__))
     for name, method in chosen:
         rules = methods.rules_at(method, at_ns)
-        for made in curve(method, rules, spread(reach, points), notional):
+        for made in simulating.drawn(method, rules, reach, points, notional):
             writer.writerow((name, rules.version, *msgspec.structs.astuple(made)))
     return 0

@@ -225,3 +225,8 @@ def sound(
         return Verdict.ONE_SIDED
     found = Sides(sorted(kept[0], reverse=True), sorted(kept[1]))
     return Verdict.CROSSED if found.bids[0][0] >= found.asks[0][0] else found
+
+
+def mean_vote(found: Sequence[Part], rules: IndexRules) -> Cohort:
+    """The vote whose price is the weighted mean of the constituents as they are; without any, nobody's."""
+    return cohort(found, weighted_mean(pairs(found)), rules) if found else Cohort()

@@ -112,6 +112,11 @@ def place(state: FundingState, instant_ns: Nanos, rules: FundingRules) -> int:
     return (instant_ns - state.start_ns) // (rules.sample_ms * NANOS_PER_MS)
 
 
+def take_placed(state: FundingState, instant_ns: Nanos, premium_e10: int, rules: FundingRules, weighing: str) -> None:
+    """Count a sample once (`equal`), or as many times as its place in the interval says (`linear`)."""
+    take(state, premium_e10, place(state, instant_ns, rules) if weighing == "linear" else 1)
+
+
 def mean(state: FundingState) -> float | None:
     """The (weighted) mean of the samples, as a share; None while there is none (F3)."""
     return state.sum_e10 / state.weight / 1e10 if state.weight else None
@@ -153,6 +158,21 @@ def in_parts(
     raw = whole.rate * multiplier / parts
     rate = clamp(raw, -cap, cap)
     return Rated(rate, toward * multiplier / parts, whole.inner_binding, rate != raw)
+
+
+def damped(premium: float, rules: FundingRules, *, divides: bool = False) -> Rated:
+    """F of an interval of N hours, within the cap: P + clamp(r − P, ±C), r that of N hours (Bybit, BTSE, OKX).
+
+    With `divides` it is that of eight hours, r and all, ÷ (8/N) (Binance since September 2025, Gate since May 2026).
+    """
+    if not divides:
+        return dampened(premium, interest(rules), rules.inner_clamp, rules.cap)
+    return in_parts(premium, rules.interest_per_8h, rules.inner_clamp, rules.cap, EIGHT_HOURS_MS / rules.interval_ms)
+
+
+def margin_cap(share: float, maintenance_margin: float) -> float:
+    """A cap that is a share of the maintenance margin rate at the highest leverage (Binance, HashKey Global)."""
+    return round(share * maintenance_margin, 10)
 
 
 def fund(

@@ -62,6 +62,11 @@ def _one_sided(made: Sampled, index: float) -> Sampled:
     return made
 
 
+def margin_notional(margin: float, initial_margin: float) -> float:
+    """The impact notional that so much margin carries at the highest leverage (Binance and HashKey Global: 200)."""
+    return round(margin / initial_margin, 8)
+
+
 def of_book(depth: Depth, index: float, perp: PerpInstrument) -> Sampled:
     """`sample` of a platform's book with its instrument's own impact notional."""
     notional = perp.rules.funding.impact_notional

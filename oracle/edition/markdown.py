@@ -53,15 +53,15 @@ def render(markdown: str, resolve: Resolve, prefix: str = "") -> Rendered:
 
 def _anchored(tokens: Sequence[Token], prefix: str) -> list[Heading]:
     """Give every heading an anchor of its own, made of its words."""
-    taken: dict[str, int] = {}
-    found = []
+    found: list[Heading] = []
+    taken: set[str] = set()
     for place, token in enumerate(tokens):
         if token.type != "heading_open":
             continue
         words = "".join(child.content for child in tokens[place + 1].children or ())
         slug = prefix + (re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "section")
-        taken[slug] = taken.get(slug, 0) + 1
-        anchor = slug if taken[slug] == 1 else f"{slug}-{taken[slug]}"
+        anchor = next(made for made in (slug, *(f"{slug}-{n}" for n in range(2, len(tokens) + 2))) if made not in taken)
+        taken.add(anchor)
         token.attrSet("id", anchor)
         found.append(Heading(int(token.tag[1:]), anchor, words))
     return found
@@ -112,7 +112,7 @@ def _marker(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def softened(text: str) -> str:
-    """Text as HTML in which long words may break, where their parts meet and in any case somewhere, and `3 600 000` not.
+    """Text as HTML in which long words may break, where their parts meet and in any case somewhere; `3 600` may not.
 
     So the width of a table's column is that of its longest part, and no table is wider than a sheet of paper.
     """

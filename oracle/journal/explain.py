@@ -22,6 +22,7 @@ from oracle.core.candidates import Plan
 from oracle.core.engine import Engine, decode_state
 from oracle.core.index import Candidate, Memory
 from oracle.core.maths import quantise
+from oracle.core.meanings import VERDICTS
 from oracle.core.method import makes_index
 from oracle.core.params import IndexInstrument, PerpInstrument, World
 from oracle.core.types import Beat, FundingRate, IndexValue, MarkPrice, Nanos, PremiumSample, Verdict
@@ -36,13 +37,6 @@ BEFORE_THE_VOTE = frozenset(
     (Verdict.NO_PRICE, Verdict.LINK_DOWN, Verdict.ONE_SIDED, Verdict.CROSSED, Verdict.WIDE, Verdict.STALE,
      Verdict.FUTURE, Verdict.NO_CONVERSION, Verdict.EXCLUDED, Verdict.QUARANTINED, Verdict.NOT_LISTED)
 )  # fmt: skip
-RULES = {  # the rule of HK-1 by which a source got its verdict; a venue's methodology names its own for the vote
-    Verdict.USED: "I5", Verdict.UNANCHORED: "S8", Verdict.NO_PRICE: "S4", Verdict.LINK_DOWN: "S4",
-    Verdict.ONE_SIDED: "S2", Verdict.CROSSED: "S2", Verdict.WIDE: "S2", Verdict.STALE: "S5", Verdict.FROZEN: "S6",
-    Verdict.FUTURE: "S7", Verdict.NO_CONVERSION: "S3", Verdict.OUTLIER: "I3", Verdict.READMITTING: "I4",
-    Verdict.EXCLUDED: "section 10", Verdict.QUARANTINED: "S9", Verdict.NOT_LISTED: "S9", Verdict.CLOSED: "S9",
-    Verdict.CAPPED: "the methodology's cap", Verdict.UNWEIGHTED: "the methodology's weights",
-}  # fmt: skip
 
 
 class Input(Struct, frozen=True):
@@ -264,5 +258,5 @@ def _input(plan: Plan, c: Candidate, place: int) -> Input:
     if c.verdict is None:
         raise JournalError(f"{plan.names[place]} was not judged")
     last = c.known.last if c.known else 0.0
-    rule = RULES[c.verdict]
+    rule = VERDICTS[c.verdict].rule
     return Input(plan.names[place], c.group, c.bid, c.ask, last, c.rate, c.price, c.age_ns // 10**6, c.verdict, rule)

@@ -16,25 +16,13 @@ from msgspec.structs import replace
 
 from oracle.core import basket, fair, frame, premium
 from oracle.core.basket import Part
-from oracle.core.funding import (
-    EIGHT_HOURS_MS,
-    Funded,
-    FundingState,
-    Rated,
-    dampened,
-    in_parts,
-    interest,
-    mean,
-    place,
-    take,
-)
+from oracle.core.funding import Funded, FundingState, Rated, damped, margin_cap, mean, take_placed
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
-from oracle.core.premium import Sampled
+from oracle.core.premium import Sampled, margin_notional
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Verdict
-from oracle.core.weighted import weighted_mean
 
 ID = "binance"
 READS = (
@@ -70,19 +58,9 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 OWN = Own
 
 
-def impact_notional(initial_margin: float) -> float:
-    """200 of the quote currency ÷ IMR at the highest leverage, in quote currency."""
-    return round(200.0 / initial_margin, 8)
-
-
-def cap_of(share: float, maintenance_margin: float) -> float:
-    """The largest rate of an interval: a share of MMR at the highest leverage."""
-    return round(share * maintenance_margin, 10)
-
-
 def _set(effective_s: int, version: str, own: Own, cap_share: float = 0.75) -> Rules:
     """A dated set for BTCUSDT: IMR 0.8 % and MMR 0.4 % at 125×, which are from memory (grade D)."""
-    funding = {"impact_notional": impact_notional(0.008), "cap": cap_of(cap_share, 0.004)}
+    funding = {"impact_notional": margin_notional(200.0, 0.008), "cap": margin_cap(cap_share, 0.004)}
     return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding)
 
 
@@ -124,8 +102,7 @@ def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: 
     centre = basket.centre(found)
     if sum(_far(part, centre, own.band) for part in found) > 1:
         return basket.cohort(found, centre, rules.index)
-    kept = basket.drop(found, centre, own.band)
-    return basket.cohort(kept, weighted_mean(basket.pairs(kept)), rules.index)
+    return basket.mean_vote(basket.drop(found, centre, own.band), rules.index)
 
 
 def _far(part: Part, centre: float, band: float) -> bool:
@@ -155,7 +132,7 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
 
 def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
     """The n-th sample of an interval counts n times (section 9)."""
-    take(state, premium_e10, place(state, instant_ns, perp.rules.funding))
+    take_placed(state, instant_ns, premium_e10, perp.rules.funding, "linear")
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
@@ -165,11 +142,7 @@ def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
 
 def rate(premium: float, rules: Rules) -> Rated:
     """F = [P̄ + clamp(r − P̄, ±C)] ÷ (8/N), within the cap; before the division, r was that of N hours (section 9)."""
-    shared, own = rules.funding, rules.own
-    if not own.divides:
-        return dampened(premium, interest(shared), shared.inner_clamp, shared.cap)
-    parts = EIGHT_HOURS_MS / shared.interval_ms
-    return in_parts(premium, shared.interest_per_8h, shared.inner_clamp, shared.cap, parts)
+    return damped(premium, rules.funding, divides=rules.own.divides)
 
 
 def bounds(bars: Sequence[tuple[float, float]], rules: Rules) -> tuple[float, float]:

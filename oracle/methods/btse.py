@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from oracle.core import basket, fair, frame, premium
 from oracle.core.basket import Part
-from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, dampened, interest, mean, take
+from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, damped, mean, take
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
@@ -23,7 +23,7 @@ from oracle.core.maths import clamp
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
 from oracle.core.premium import Sampled, average_fill
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Reason, Verdict
-from oracle.core.weighted import liquidity_mid, weighted_mean
+from oracle.core.weighted import liquidity_mid
 
 ID = "btse"
 READS = (
@@ -95,9 +95,7 @@ def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: 
         kept = basket.drop_ends(basket.parts(candidates, own.weights, basket.liquidity_mid_of))
     else:
         kept = _halve(basket.parts(candidates, own.weights), memory, own, at_ns)
-    if not kept:
-        return Cohort()
-    return basket.cohort(kept, weighted_mean(basket.pairs(kept)), rules.index)
+    return basket.mean_vote(kept, rules.index)
 
 
 def _halve(found: Sequence[Part], memory: Memory, own: Own, at_ns: Nanos) -> list[Part]:
@@ -175,7 +173,7 @@ def rate(premium: float, rules: Rules) -> Rated:
     """2020: P̄ for the interval's share of a day, at least the floor. Now: F = P̄ + clamp(r − P̄, ±C) (section 9)."""
     shared, own = rules.funding, rules.own
     if own.engine == "now":
-        return dampened(premium, interest(shared), shared.inner_clamp, shared.cap)
+        return damped(premium, shared)
     raw = premium * shared.interval_ms / DAY_MS
     floored = raw if raw == 0.0 or abs(raw) >= own.floor else own.floor if raw > 0.0 else -own.floor
     held = clamp(floored, -shared.cap, shared.cap)

@@ -21,6 +21,7 @@ from oracle.core.maths import decay
 from oracle.core.params import Rules, ms, num, word
 from oracle.core.types import NANOS_PER_S, Nanos, Verdict
 from oracle.core.weighted import weighted_mean
+from oracle.methods._cf import BULLISH_S, CRYPTO_COM_S, FIRST_S, GEMINI_S, LMAX_S, TIGHTER_S, constituents
 
 ID = "cf_brti"
 READS = ("index.breakdown_bps",)
@@ -68,31 +69,23 @@ ASSETS: Mapping[str, Asset] = {
     "HYPE": Asset(10.0, 0.10, 0.10, 30_000),
 }
 
-_FOUR = ("coinbase", "kraken", "bitstamp", "itbit")
-_FIVE = (*_FOUR, "gemini")
-_SIX = (*_FIVE, "lmax")
-_SEVEN = (*_SIX, "bullish")
-_EIGHT = (*_SEVEN, "crypto_com")
 
-
-def _set(
-    effective_s: int, version: str, venues: tuple[str, ...], lag_ms: int, ped: float, back: float, cap: float
-) -> Rules:
-    own = Own(constituents=venues, lag_ms=lag_ms, deviation=ped, readmit_share=back, size_cap=cap)
+def _set(effective_s: int, version: str, lag_ms: int, ped: float, back: float, cap: float) -> Rules:
+    own = Own(constituents=constituents(effective_s), lag_ms=lag_ms, deviation=ped, readmit_share=back, size_cap=cap)
     return frame.rules(effective_s * NANOS_PER_S, version, own=own)
 
 
 SETS: tuple[Rules, ...] = (
-    _set(1_493_596_800, "1.0.0", _FOUR, 30_000, 0.25, 1.0, 100.0),  # 2017-05-01, after April 2017's removals
-    _set(1_567_123_200, "1.1.0", _FIVE, 30_000, 0.25, 1.0, 100.0),  # 2019-08-30
-    _set(1_575_304_200, "1.2.0", _FIVE, 30_000, 0.25, 1.0, 0.0),  # 2019-12-02 16:30, dynamic cap
-    _set(1_581_292_800, "1.3.0", _FIVE, 30_000, 0.10, 1.0, 0.0),  # 2020-02-10
-    _set(1_600_097_400, "1.4.0", _FIVE, 30_000, 0.10, 0.5, 0.0),  # 2020-09-14 15:30, hysteresis
-    _set(1_620_000_000, "1.5.0", _SIX, 30_000, 0.10, 0.5, 0.0),  # 2021-05-03
-    _set(1_718_064_000, "1.6.0", _SIX, 30_000, 0.05, 0.5, 0.0),  # 2024-06-11
-    _set(1_735_516_800, "1.7.0", _SEVEN, 30_000, 0.05, 0.5, 0.0),  # 2024-12-30
-    _set(1_743_379_200, "1.8.0", _EIGHT, 30_000, 0.05, 0.5, 0.0),  # 2025-03-31
-    _set(1_779_062_400, "1.9.0", _EIGHT, 10_000, 0.05, 0.5, 0.0),  # 2026-05-18
+    _set(FIRST_S, "1.0.0", 30_000, 0.25, 1.0, 100.0),
+    _set(GEMINI_S, "1.1.0", 30_000, 0.25, 1.0, 100.0),
+    _set(1_575_304_200, "1.2.0", 30_000, 0.25, 1.0, 0.0),  # 2019-12-02 16:30, dynamic cap
+    _set(1_581_292_800, "1.3.0", 30_000, 0.10, 1.0, 0.0),  # 2020-02-10
+    _set(1_600_097_400, "1.4.0", 30_000, 0.10, 0.5, 0.0),  # 2020-09-14 15:30, hysteresis
+    _set(LMAX_S, "1.5.0", 30_000, 0.10, 0.5, 0.0),
+    _set(TIGHTER_S, "1.6.0", 30_000, 0.05, 0.5, 0.0),
+    _set(BULLISH_S, "1.7.0", 30_000, 0.05, 0.5, 0.0),
+    _set(CRYPTO_COM_S, "1.8.0", 30_000, 0.05, 0.5, 0.0),
+    _set(1_779_062_400, "1.9.0", 10_000, 0.05, 0.5, 0.0),  # 2026-05-18
 )
 
 

@@ -12,17 +12,17 @@ from math import fsum
 from typing import Annotated, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from oracle.core import basket, fair, frame, premium
 from oracle.core.basket import Part
-from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, dampened, mean, take
-from oracle.core.funding import fund as fund_mean
+from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, dampened, expected, mean, take
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState, local_median
 from oracle.core.maths import clamp, quantise
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
 from oracle.core.premium import Sampled
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, PREMIUM_DECIMALS, Depth, Nanos
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, PREMIUM_DECIMALS, RATE_DECIMALS, Depth, Nanos, Reason
 from oracle.core.weighted import plain_mean
 
 ID = "deribit"
@@ -32,7 +32,6 @@ READS = (
     "mark.feed_lost_ms",
     "funding.sample_ms",
     "funding.interval_ms",
-    "funding.coverage_min",
 )
 PROXY = "proxy_usdt"
 DAMPERS = {"BTC": 0.00025, "ETH": 0.00025, "PAXG": 0.001, "pre-IPO": 0.001}  # per 8 h, today; others 0.00025
@@ -74,6 +73,7 @@ OWN = Own
 
 _SIX = dict.fromkeys(("bitstamp", "okcoin", "bitfinex", "itbit", "coinbase", "kraken"), 1.0)
 _EIGHT = dict.fromkeys(("bitstamp", "gemini", "bitfinex", "bittrex", "itbit", "coinbase", "lmax", "kraken"), 1.0)
+_FOUR = dict.fromkeys(("bitstamp", "coinbase", "kraken", "lmax"), 1.0)
 _BTC_2026 = {"kraken": 20.0, "lmax": 20.0, "okx": 20.0, PROXY: 40.0}
 
 
@@ -104,23 +104,16 @@ _2019 = Own(
     mark_band=0.005,
     damper=0.0005,
 )
-_2026 = Own(
-    index_rule="capped",
-    weights=_BTC_2026,
-    proxies=("binance", "bitget", "bybit"),
-    calculation_ms=1_000,
-    silent_ms=180_000,
-    mark_rule="bounded",
-    mark_band=0.075,
-    damper=0.00025,
-)
+_2025 = replace(_2019, weights=_FOUR, mark_rule="bounded", mark_band=0.075, damper=0.00025)
+_2026 = replace(_2025, weights=_BTC_2026, proxies=("binance", "bitget", "bybit"), calculation_ms=1_000)
 
 SETS: tuple[Rules, ...] = (
     _set(0, "1.0.0", _ends(_SIX, "last", 0.03)),  # the texts of 2015 and 2016
     _set(1_483_228_800, "1.1.0", _ends(_SIX, "last", 0.10)),  # 2017-01-01, when its example's 870 was the price
     _set(1_564_617_600, "1.2.0", _ends(_EIGHT, "fair", 0.005)),  # 2019-08-01, the oldest capture of a perpetual
     _set(1_575_331_200, "1.3.0", _2019),  # 2019-12-03, as announced
-    _set(1_790_035_200, "1.4.0", _2026),  # 2026-09-22, first seen
+    _set(1_752_537_600, "1.4.0", _2025),  # 2025-07-15, the day that the article on today's damper names
+    _set(1_790_035_200, "1.5.0", _2026),  # 2026-09-22, first seen
 )
 
 
@@ -156,7 +149,7 @@ def halts(before: float, now: float, rules: Rules) -> bool:
     Here nothing is halted by it; what a live index does on a jump is the ladder's (rule I8).
     """
     own: Own = rules.own
-    return abs(now / before - 1.0) > own.halt_move
+    return abs(now - before) > own.halt_move * before
 
 
 def delivery(values: Sequence[float], rules: Rules) -> float:
@@ -226,16 +219,22 @@ def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpI
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """What a position would pay from one 08:00 UTC to the next if it went on as the samples so far (funding).
+    """What has accrued since 08:00 UTC: at the interval's end what is booked, before it what is not booked yet.
 
-    `inner_binding`: some premium exceeded the damper; `cap_binding`: some rate was held at the cap.
+    `inner_binding`: some premium exceeded the damper; `cap_binding`: some rate was held at the cap. Time without a
+    sample accrues nothing, and is said (MISSING).
     """
-    numbers, days = state.notes.numbers, perp.rules.funding.interval_ms / EIGHT_HOURS_MS
-    found = Rated(0.0, 0.0)
-    if state.samples:
-        rate_8h = numbers["sum_e10"] / state.samples / 1e10
-        found = Rated(rate_8h * days, 0.0, numbers["over"] > 0.0, numbers["capped"] > 0.0, not numbers["over"])
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda _: found, 0.0)
+    rules = perp.rules
+    due = expected(state, until_ns, rules.funding)
+    made = Funded(quantise(booked_so_far(state, rules), RATE_DECIMALS), 0, None, state.samples, due)
+    if (average := mean(state)) is None:
+        made.reasons = [Reason.NO_SAMPLES]
+        return made
+    numbers = state.notes.numbers
+    made.premium_mean_e10 = quantise(average, PREMIUM_DECIMALS)
+    made.inner_binding, made.cap_binding = numbers["over"] > 0.0, numbers["capped"] > 0.0
+    made.reasons = [Reason.MISSING] * (state.samples < due) + [Reason.FUNDING_AT_CAP] * made.cap_binding
+    return made
 
 
 def rate(premium: float, rules: Rules) -> Rated:
@@ -280,8 +279,5 @@ def _spans(path: Sequence[tuple[int, float]], since_ms: int, until_ms: int) -> I
 
 
 def booked_so_far(state: FundingState, rules: Rules) -> float:
-    """The share of a position's value that has accrued since 08:00 UTC, by the samples that were taken.
-
-    A missing sample's time counts nothing.
-    """
+    """The share of a position's value that has accrued in the interval that runs, by the samples that were taken."""
     return state.notes.numbers["sum_e10"] / 1e10 * rules.funding.sample_ms / EIGHT_HOURS_MS if state.samples else 0.0

@@ -21,7 +21,7 @@ from oracle.core.funding import (
     FundingState,
     Rated,
     ahead,
-    dampened,
+    damped,
     fund_over,
     interest,
     less_interest,
@@ -163,5 +163,5 @@ def rate(premium: float, rules: Rules) -> Rated:
     """F = clamp(P̄ + clamp(r − P̄, ±C), ±cap); until April 2025 clamp(P̄ − r, ±cap) (section 9)."""
     shared = rules.funding
     if rules.own.damped:
-        return dampened(premium, interest(shared), shared.inner_clamp, shared.cap)
+        return damped(premium, shared)
     return less_interest(premium, interest(shared), shared.cap)

@@ -182,7 +182,8 @@ class Rest:
         ):
             item = simulating.line(name, rules, made, getattr(self._library.find(name), "sha256", ""))
             if count:
-                item["curve"] = simulating.points(method, rules, reach, count, float(notional))
+                found = simulating.drawn(method, rules, reach, count, float(notional))
+                item["curve"] = [simulating.point(made) for made in found]
             items.append(item)
         said = {"ts": at_ns // NANOS_PER_MS, "premium": render.plain(premium), "notional": format(notional, "f")}
         return answer(request, {**said, "items": items, "next": None})

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
+import msgspec
+
 from oracle import methods
 from oracle.core.method import PerpMethod, funds
 from oracle.core.params import Rules
@@ -22,6 +24,7 @@ from oracle.publishers.render import Answer
 SHARE_EXAMPLES = "0.0005, 0.05% or 5bp"
 INSTANT_EXAMPLES = "2023-06-20 or 2023-06-20T08:00:00, in UTC, or ms since 1970"
 POINTS_MAX = 1_001
+DECIMALS = 12
 SHARE_MAX = 1.0  # of the index
 PREMIUM, NOTIONAL, REACH = "5bp", "50000", "1%"  # what is meant where nothing is said
 _SHARE = re.compile(r"([+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?)\s*(%|bps?|)", re.ASCII)
@@ -63,7 +66,18 @@ def costs(
 ) -> list[tuple[str, Rules, Simulated]]:
     """What the premium would cost under each, by the parameters in force at a time."""
     dated = [(name, method, methods.rules_at(method, at_ns)) for name, method in asked]
-    return [(name, rules, simulated(method, rules, premium, notional)) for name, method, rules in dated]
+    return [(name, rules, rounded(simulated(method, rules, premium, notional))) for name, method, rules in dated]
+
+
+def drawn(method: PerpMethod, rules: Rules, reach: float, count: int, notional: float) -> list[Simulated]:
+    """The rate against the premium, evenly from −reach to +reach."""
+    return [rounded(made) for made in curve(method, rules, spread(reach, count), notional)]
+
+
+def rounded(made: Simulated) -> Simulated:
+    """The same to a trillionth, beyond which a double says more than the formula does."""
+    shares = ("premium", "rate", "per_8h", "per_year", "cost", "interest")
+    return msgspec.structs.replace(made, **{name: round(getattr(made, name), DECIMALS) for name in shares})
 
 
 def line(name: str, rules: Rules, made: Simulated, document: str) -> Answer:
@@ -90,8 +104,3 @@ def point(made: Simulated) -> Answer:
         "cost": render.plain(made.cost),
         "binds": made.binds,
     }
-
-
-def points(method: PerpMethod, rules: Rules, reach: float, count: int, notional: float) -> list[Answer]:
-    """The rate against the premium, evenly from −reach to +reach."""
-    return [point(made) for made in curve(method, rules, spread(reach, count), notional)]

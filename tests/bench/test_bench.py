@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from oracle.venues._strict import Decoder
+from tests.bench import fuzz
 from tests.bench.soak import slope_of
 
 RUN = Path(__file__).resolve().parent / "run.py"
@@ -48,3 +50,40 @@ def test_a_bench_gives_its_figures(section: str) -> None:
     figures = figures_of(section)
     assert len(figures) >= LEAST[section]
     assert all(figure["section"] == section and figure["value"] > 0.0 for figure in figures), figures
+
+
+def test_the_fuzzer_tells_what_came_of_its_inputs() -> None:
+    run = [sys.executable, str(RUN), "fuzz", "--seconds", "0.5", "--venues", "kraken,mexc", "--unguided", "--json"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["venue"] for row in rows] == ["kraken", "mexc"]
+    for row in rows:
+        assert row["executions"] == sum(row["counts"].values()) > 0
+        assert row["counts"]["NOT_JSON"] > 0
+        assert row["counts"]["accepted"] > 0
+        assert row["crashes"] == {}
+
+
+def test_the_fuzzer_sees_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = fuzz.Decoder("itbit")
+    for _ in range(2):
+        decoder.feed(decoder.seeds()[0])
+    assert decoder.counts == {"accepted": 2}
+    monkeypatch.setattr(fuzz, "sane", lambda event: False)
+    decoder.feed(decoder.seeds()[0])
+    monkeypatch.setattr(Decoder, "__call__", lambda self, data: 1 / 0)
+    decoder.feed(decoder.seeds()[0])
+    assert decoder.counts["crashes"] == len(decoder.crashes) == 2
+    assert any(what.startswith("ZeroDivisionError") for what in decoder.crashes)
+
+
+@pytest.mark.data
+def test_conformance_is_a_command(data: Path) -> None:
+    run = [sys.executable, str(RUN), "conformance", "--venues", "htx,upbit", "--json", "--data", str(data)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert {row["recording"] for row in rows} >= {"huobi.ws.44.0", "huobi", "upbit.ws.62.0", "upbit"}
+    assert "blockchain.ws.1.0" in done.stdout
+    assert "unnamed 0" in done.stderr

@@ -9,6 +9,7 @@ import websockets.asyncio.server as ws
 from structlog.testing import capture_logs
 
 from oracle.collectors.line import Line
+from oracle.collectors.liveness import Channel
 from oracle.collectors.repair import Rung
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop
 from oracle.errors import LineError
@@ -235,6 +236,96 @@ async def test_a_line_that_was_held_up_itself_blames_nobody() -> None:
         await stage.advance(0.0)
         await spoken(stage, 3.0, "A")
     assert stage.links() == [(0, True, ""), (0, False, "STOPPED")]
+
+
+async def test_when_the_old_connection_ends_first_the_new_one_takes_over_at_once() -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        await spoken(stage, 40.0, "A")
+        while len(stage.sockets) == 1:
+            stage.say("book A 1 2")
+            await stage.advance(2.0)
+        stage.sockets[0].handler.on_close(1006, "")
+        await stage.advance(0.5)
+        assert stage.links() == [(0, True, "")], "the new connection carries it already"
+        stage.say("book A 3 4")
+        assert stage.books()[-1].bid == 3.0
+        await stage.advance(2.0)
+        assert len(stage.dials) == 2
+        assert line.stats.connected_since_ns > 0
+
+
+async def test_a_relief_that_ends_or_cannot_be_dialled_leaves_the_old_connection_alone() -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"])
+    async with running(line):
+        await spoken(stage, 40.0, "A")
+        old = stage.sockets[0].handler
+        while len(stage.sockets) == 1:
+            old.on_frame(b"book A 1 2")
+            await stage.advance(2.0)
+        stage.sockets[1].handler.on_close(1006, "")
+        stage.refuse = LineError("UNREACHABLE", "no route")
+        dials = len(stage.dials)
+        while len(stage.dials) == dials:
+            old.on_frame(b"book A 1 2")
+            await stage.advance(2.0)
+        old.on_frame(b"book A 5 6")
+        assert stage.books()[-1].bid == 5.0
+        assert stage.links() == [(0, True, "")]
+
+
+async def test_a_newer_connection_has_the_word_about_what_ailed() -> None:
+    stage = Stage()
+    async with running(make(stage)):
+        await spoken(stage, 8.0, "A", "B")
+        while len(stage.sockets) < 2:
+            stage.say("book A 1 2")
+            await stage.advance(0.1)
+        old, new = stage.sockets
+        new.handler.on_frame(b"book B 3 4")
+        old.handler.on_frame(b"book B 1 2")
+        assert stage.books()[-1].bid == 3.0
+
+
+async def test_our_own_mistakes_are_told_and_end_neither_the_watch_nor_in_a_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("our own mistake")
+
+    async with asyncio.timeout(5):
+        task = asyncio.create_task(line.run())
+        await stage.advance(0.3)
+        with capture_logs() as logs:
+            monkeypatch.setattr(line._keeper, "look", broken)
+            await stage.advance(0.6)
+            assert [log["event"] for log in logs] == ["line.broken"] * 2
+            monkeypatch.setattr(line._dialler, "over", broken)
+            stage.sockets[0].handler.on_close(1006, "")
+        with pytest.raises(RuntimeError, match="our own mistake"):
+            await task
+    assert stage.links()[-1][1] is False
+
+
+async def test_a_rate_that_is_stated_outlives_the_silence_of_its_line() -> None:
+    stage = Stage()
+    line = make(stage, symbols=["A"], alive_by={0: Channel.TICKER})
+    async with running(line):
+        await stage.advance(0.1)
+        for _ in range(100):
+            stage.say("ticker A 7.8")
+            await stage.advance(0.1)
+        await stage.advance(5.0)
+        assert "unsubscribe A" in stage.sockets[0].sent
+        assert stage.links() == [(0, True, "")], "it has a time of its own by which it ages"
+        stage.say("ticker A 7.9")
+        await stage.advance(1.0)
+        assert line.stats.repairs[0].steps["RESUBSCRIBED"] == 1
 
 
 @pytest.mark.parametrize("library", ["picows", "aiohttp", "websockets"])

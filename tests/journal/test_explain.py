@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oracle.core.types import IndexValue, MarkPrice, Verdict
 from oracle.errors import JournalUnreadable
-from oracle.journal.explain import RULES, explain, moved, shapley
+from oracle.journal.explain import explain, moved, shapley
 from oracle.journal.recovery import recover
 from tests.journal.conftest import START_NS, trade_on
 
@@ -82,7 +82,3 @@ def test_whoever_adds_alone_gets_what_he_adds(gains: list[int]) -> None:
 def test_shares_of_any_game_sum_to_its_whole(worth: list[int]) -> None:
     players = len(worth).bit_length() - 1
     assert sum(shapley(worth.__getitem__, players), Fraction(0)) == worth[-1] - worth[0]
-
-
-def test_every_verdict_has_its_rule() -> None:
-    assert set(RULES) == set(Verdict)

@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from oracle.core.funding import FundingState
+from oracle.core.funding import FundingState, margin_cap
 from oracle.core.index import Cohort
 from oracle.core.mark import MarkState
 from oracle.core.params import Rules
+from oracle.core.premium import margin_notional
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Reason, State, Verdict
 from oracle.methods import binance as method
 from oracle.methods import rules_at
-from oracle.methods.binance import SETS, accrue, bounds, cap_of, fund, impact_notional, index, mark, rate, sample
+from oracle.methods.binance import SETS, accrue, bounds, fund, index, mark, rate, sample
 
 AT = 10**18
 OLD, CAP_5, NOW = SETS[0], SETS[3], SETS[-1]
@@ -135,8 +136,8 @@ def test_a_lost_platform_leaves_the_funding_leg(perp, inputs) -> None:  # type: 
 
 
 def test_pub_bnb_1_the_impact_notional(perp) -> None:  # type: ignore[no-untyped-def]
-    assert impact_notional(0.05) == 4_000.0
-    assert impact_notional(0.008) == NOW.funding.impact_notional == 25_000.0
+    assert margin_notional(200.0, 0.05) == 4_000.0
+    assert margin_notional(200.0, 0.008) == NOW.funding.impact_notional == 25_000.0
     book = Depth(0, ((60_030.0, 0.2), (60_000.0, 1.0)), ((60_040.0, 9.0),), 0, 0)
     made = sample(book, 59_990.0, None, perp("binance", NOW))
     base = Fraction("0.2") + (25_000 - Fraction("0.2") * 60_030) / 60_000
@@ -201,7 +202,7 @@ def test_the_rate_is_a_rate(rate_laws, premium: float, other: float, count: int)
 
 def test_caps_are_shares_of_the_maintenance_margin() -> None:
     assert [of.funding.cap for of in SETS] == [0.004, 0.004, 0.003, 0.003, 0.003, 0.003]
-    assert cap_of(0.75, 0.0065) == 0.004875
+    assert margin_cap(0.75, 0.0065) == 0.004875
 
 
 def test_the_change_of_18_september_2025_came_at_one_minute_past_eight() -> None:

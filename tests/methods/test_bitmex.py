@@ -18,7 +18,7 @@ from oracle.core.funding import FundingState, start_of_interval
 from oracle.core.index import Cohort, Member, Memory
 from oracle.core.mark import MarkInputs, MarkState
 from oracle.core.params import Contract, Rules
-from oracle.core.types import NANOS_PER_S, Depth, Reason, Side, State, Verdict
+from oracle.core.types import NANOS_PER_S, Depth, FundingRate, Reason, Side, State, Verdict
 from oracle.core.valuation import position_value
 from oracle.methods.bitmex import SETS, accrue, fund, index, interest_of, limits, mark, rate, sample, stepped
 
@@ -296,3 +296,32 @@ def test_it_can_be_selected(rig) -> None:  # type: ignore[no-untyped-def]
     assert running.index().price == pytest.approx(6_000_000, abs=100)
     running.run(6)
     assert running.index().price == pytest.approx(6_060_000, abs=100)
+
+
+def test_a_settlement_in_the_engine_fixes_the_next_rate(rig) -> None:  # type: ignore[no-untyped-def]
+    running = rig("bitmex", rules(weights=GROUPS))  # 16:00:25 UTC, in the midst of the interval from 12:00
+    running.engine_price = 60_100.0
+    running.beat(35_000)
+    own = running.world.perps[0].rules.own
+    assert own.impact_margin / own.initial_margin == 20.0
+    ticks = [running.beat(60_000, extra=[thick(running)]) for _ in range(245 + 480)]
+    rates = [value for tick in ticks for value in tick.values if isinstance(value, FundingRate)]
+    first, second = [value for value in rates if value.final]
+    assert (first.settles_ns // HOUR_NS % 24, second.settles_ns // HOUR_NS % 24) == (20, 4)
+    assert (first.rate_e8, first.reasons) == (10_000, (Reason.FUNDING_FALLBACK,))  # nobody knew a rate before
+    assert (second.rate_e8, second.reasons) == (10_000, (Reason.FUNDING_FALLBACK,))  # half of its maker was missed
+    assert (second.samples, second.expected) == (480, 480)
+    assert second.premium_mean_e10 is not None
+    assert second.premium_mean_e10 == pytest.approx(16_500_000, abs=300_000)
+    assert rates[-1].interval_start_ns == second.settles_ns
+    assert (
+        rates[-1].rate_e8 == round(second.premium_mean_e10 / 100) - 50_000
+    )  # P̄ − C, fixed for the eight hours to come
+    assert rates[-1].reasons == ()
+
+
+def thick(running) -> Depth:  # type: ignore[no-untyped-def]
+    """A book of the platform that carries the impact notional, a hundred dollars above the index."""
+    source = running.world.perps[0].engine_source
+    at_ns = running.at_ns + 60_000 * 1_000_000
+    return Depth(source, ((60_099.0, 100.0),), ((60_101.0, 100.0),), at_ns, at_ns)

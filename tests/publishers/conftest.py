@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -28,10 +29,13 @@ from oracle.core.types import (
     Verdict,
     VerdictChange,
 )
+from oracle.documents import library
+from oracle.edition.pages import Shelf
 from oracle.methods import hk1
 from oracle.publishers.hub import Hub
 from oracle.publishers.rest import make_app
 from oracle.publishers.web import serve
+from tests import shelves
 
 NOW_NS = 1_781_000_000 * NANOS_PER_S
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[aiohttp.ClientSession]]
@@ -168,6 +172,12 @@ def make(clock: ManualClock) -> Maker:
 @pytest.fixture
 def hub(world: World, clock: ManualClock) -> Hub:
     return Hub(world, clock, epoch="7")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """A few documents."""
+    return Shelf(library(shelves.written(tmp_path)))
 
 
 @pytest.fixture

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from oracle.publishers import problems
-from oracle.publishers.problems import PROBLEMS, Problem, bad_parameter, document, page, unknown_instrument
+from oracle.publishers.problems import (
+    PROBLEMS,
+    Problem,
+    bad_parameter,
+    document,
+    nearest,
+    page,
+    unknown_instrument,
+    unknown_methodology,
+)
 
 
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
@@ -24,6 +33,13 @@ def test_a_near_miss_is_named(asked: str, nearest: str) -> None:
     problem = unknown_instrument(asked, ["BTC-USD", "BTC-USD-PERP", "ETH-USD"])
     assert problem.extra["nearest"][0] == nearest
     assert nearest in problem.detail
+
+
+def test_the_nearest_document_is_named_and_three_at_most() -> None:
+    problem = unknown_methodology("HK2", ["hk1", "bitmex", "ladder"])
+    assert (problem.code, problem.extra["nearest"]) == ("unknown_methodology", ["hk1"])
+    assert "GET /v1/methodology" in unknown_methodology("zzzz", ["hk1"]).detail
+    assert len(nearest("hk", ["hk1", "hk2", "hk3", "hk4"])) == 3
 
 
 def test_a_far_miss_is_not() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from oracle.clock import ManualClock
 from oracle.core.types import FundingRate
+from oracle.edition.pages import Shelf
 from oracle.publishers import openapi, schemas
 from oracle.publishers.hub import Hub
 from oracle.publishers.rest import Inside
@@ -44,7 +45,7 @@ async def got(session: Any, path: str, status: int = 200) -> Any:
 @pytest.mark.parametrize("stage", ["warming", "whole", "stale", "halted"])
 @pytest.mark.parametrize("operation", openapi.OPERATIONS, ids=lambda operation: str(operation.name))
 async def test_every_answer_has_its_shape(
-    serving: Any, hub: Hub, make: Any, clock: ManualClock, operation: openapi.Operation, stage: str
+    serving: Any, hub: Hub, make: Any, clock: ManualClock, shelf: Shelf, operation: openapi.Operation, stage: str
 ) -> None:
     if stage != "warming":
         hub.publish(make.whole())
@@ -54,13 +55,19 @@ async def test_every_answer_has_its_shape(
         hub.halt("JOURNAL_NOT_DURABLE")
     name = ARGUMENTS.get(operation.name, "BTC-USD")
     path = operation.path.replace("{instrument}", name).replace("{code}", "no_mark")
+    path = path.replace("{id}", "hk1").replace("{version}", "0.9.0")
     if operation.name == "valuation":
         path += "?side=buy&quantity=1.5&entry=60000"
-    async with serving(history=Remembering([make.funding(final=True)])) as session, session.get(path) as response:
+    history = Remembering([make.funding(final=True)])
+    async with serving(history=history, documents=shelf) as session, session.get(path) as response:
         problem = response.status == 503
         assert problem or response.status == 200
-        model = schemas.MODELS["ProblemDocument" if problem else operation.model]
-        model.model_validate(await response.json(content_type=None))
+        if operation.model:
+            model = schemas.MODELS["ProblemDocument" if problem else operation.model]
+            model.model_validate(await response.json(content_type=None))
+        else:
+            assert response.content_type in operation.texts
+            assert await response.text()
     assert problem == ((operation.name, stage) in REFUSED)
 
 

@@ -92,6 +92,13 @@ def test_whatever_comes_is_read_or_refused(contract: Any, venue: str, draw: st.D
             session.admit(frame)
 
 
+@pytest.mark.parametrize("venue", subjects.names())
+def test_what_says_nothing_is_nothing_in_every_session(contract: Any, venue: str) -> None:
+    for make in sessions_of(venue):
+        for frame in (b"", b"{}", b"[]", b"null", b'"', b"\xff"):
+            assert contract.refuses_or_reads(make(), frame) == []
+
+
 def sessions_of(venue: str) -> list[Callable[[], base.Session]]:
     """How every Session of a venue file is made."""
     module = import_module(f"oracle.venues.{venue}")
