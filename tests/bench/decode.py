@@ -42,7 +42,7 @@ def _figures(market: Market, what: str, facts: list[BookTop] | list[Trade], quic
     feeds = [Feed(0, market.symbol)]
     mimic = mimic_type(feeds, market.market)
     spoken = [mimic.speak(as_stated(fact, mimic)) for fact in facts]
-    frames = [frame.encode() for messages in spoken for frame in messages]
+    frames = [f if isinstance(f, bytes) else f.encode() for messages in spoken for f in messages]
 
     def read() -> None:
         receive = session_type(feeds, market.market).receive

@@ -121,7 +121,9 @@ class Decoder:
     def _crash(self, data: bytes, what: str) -> None:
         self.counts["crashes"] += 1
         if len(self.crashes) < CRASHES_MAX:
-            self.crashes.setdefault(re.sub(r"[0-9][0-9.e+-]*", "N", what)[:120], base64.b64encode(data[:2_048]).decode())
+            self.crashes.setdefault(
+                re.sub(r"[0-9][0-9.e+-]*", "N", what)[:120], base64.b64encode(data[:2_048]).decode()
+            )
 
 
 def sane(event: base.Event) -> bool:

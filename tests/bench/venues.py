@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -109,12 +109,12 @@ class Venue(WSListener):
             middle = PRICE + REACH + 2.0 + wander if self.name in HIGH else PRICE - REACH - 2.0 - wander
         top = BookTop(0, middle - half, 0.25 + self.said % 11, middle + half, 1.5, at_ns, at_ns)
         texts = self.mimic.speak(as_stated(top, self.mimic))
-        return code if self.name == BEACON else -1, b"".join(_framed(text.encode()) for text in texts)
+        return code if self.name == BEACON else -1, b"".join(_framed(str(text).encode()) for text in texts)
 
-    def _answer(self, texts: list[str]) -> None:
+    def _answer(self, texts: Sequence[str | bytes]) -> None:
         self._asked_s = time.monotonic()
         for text in texts:
-            self._transport.send(WSMsgType.TEXT, text)
+            self._transport.send(WSMsgType.TEXT, str(text))
 
 
 def published(code: int) -> float:

@@ -127,6 +127,7 @@ class Liar(VenueServer):
         """Say a fact, spoilt."""
         for line in tuple(self._lines):
             for frame in line._mimic.speak(as_stated(fact, line._mimic)):
+                assert isinstance(frame, str), "these venues speak text"
                 said = spoil(frame, symbol)
                 with suppress(ConnectionError):  # who hears too much hangs up in the middle of it
                     await (line._socket.send_bytes(said) if isinstance(said, bytes) else line._socket.send_str(said))
@@ -181,7 +182,7 @@ class Stage:
 
     def verdict(self, venue: str) -> Verdict:
         """What a venue's source counts for."""
-        return self.running.engine.state.indices[0].members[self.place(venue)].verdict
+        return self.running.engine.state.indices[0].memory.members[self.place(venue)].verdict
 
     async def becomes(self, venue: str, verdict: Verdict) -> None:
         """Wait until a venue's source counts for this."""

@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from oracle.app import Running, serving
-from oracle.collectors.line import LineStats
+from oracle.collectors.stats import LineStats
 from oracle.collectors.tape import Frame
 from oracle.simulator.tape import TapeServer
 from oracle.venues import binance

@@ -46,6 +46,7 @@ stale_ms_min = 60000
 stale_ms_max = 60000
 frozen_ms = 600000
 future_ms_max = 60000
+identity_ratio_max = 1000
 [index.rules.ladder]
 groups_normal_min = 2
 groups_degraded_min = 2
