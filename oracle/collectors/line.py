@@ -104,11 +104,12 @@ class Line:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, self._poller.aclose(), return_exceptions=True)
+            carriers = [leg.pump for leg in self._legs]
             self._leg, self._legs, self._relief = None, [], None
             self.stats.connected_since_ns = 0
             for source in self._symbols:
-                self._links.fall(source, self._poller, "STOPPED")
-                self._links.fall(source, self, "STOPPED")
+                for carrier in (*carriers, self._poller, self):
+                    self._links.fall(source, carrier, "STOPPED")
                 self.stats.of(source).carried = False
 
     def _prepare(self) -> None:

@@ -22,6 +22,19 @@ from oracle.core.params import (
     SurveillanceRules,
 )
 
+# What a methodology reads that is made of core.basket's vote, a mark of core.fair and a damped rate of impact premiums.
+VENUE_READS = (
+    "index.breakdown_bps",
+    "mark.feed_stale_ms",
+    "mark.feed_lost_ms",
+    "funding.sample_ms",
+    "funding.impact_notional",
+    "funding.interval_ms",
+    "funding.coverage_min",
+    "funding.interest_per_8h",
+    "funding.inner_clamp",
+    "funding.cap",
+)
 SOURCE_2026_11 = SourceRules(
     trade_anchor_ms=60_000,
     spread_bps_max=100.0,

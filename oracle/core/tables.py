@@ -122,7 +122,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _measure(name: str, rules: Rules) -> str:
     """A parameter of these rules with its unit, as a reader of a sentence wants it: `25 bps`, `60 s`, `4`."""
-    [(row, value)] = parameters(rules, (name,))
+    row, value = next(parameters(rules, (name,)))  # a methodology's own parameters follow it
     if row.unit == "ms" and value % 1_000 == 0:
         return f"{_number(value // 1_000)} s"
     return _number(value) if row.unit == "count" else f"{_number(value)} {row.unit}"

@@ -87,7 +87,7 @@ def line(start: Point, end: Point, look: str) -> str:
 
 def number(value: float) -> str:
     """A coordinate, to a hundredth."""
-    return f"{value + 0.0:.2f}".rstrip("0").rstrip(".").replace("-0", "0" if abs(value) < 0.005 else "-0", 1)
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
 def ticks(low: float, high: float, about: int = TICKS_ABOUT) -> tuple[list[float], int]:

@@ -25,18 +25,7 @@ from oracle.core.premium import Sampled, margin_notional
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Verdict
 
 ID = "binance"
-READS = (
-    "index.breakdown_bps",
-    "mark.feed_stale_ms",
-    "mark.feed_lost_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.inner_clamp",
-    "funding.cap",
-)
+READS = frame.VENUE_READS
 
 
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,9 +139,13 @@ def bounds(bars: Sequence[tuple[float, float]], rules: Rules) -> tuple[float, fl
 
     The bars divide the interval evenly, oldest first. Each holds the same number of samples, of which the i-th of the
     interval weighs i; the rate grows with the mean premium, so the lows bound it below and the highs above. No live
-    engine needs it: it checks published series of bars against published rates.
+    engine needs it: it checks published series of bars against published rates. Raises ValueError when the samples of
+    an interval cannot be divided evenly among so many bars.
     """
-    each = rules.funding.interval_ms // rules.funding.sample_ms // len(bars)
+    samples = rules.funding.interval_ms // rules.funding.sample_ms
+    if not bars or samples % len(bars):
+        raise ValueError(f"{samples} samples cannot be divided evenly among {len(bars)} bars")
+    each = samples // len(bars)
     weights = [each * (each * bar + (each + 1) / 2.0) for bar in range(len(bars))]
     low, high = (fsum(w * bar[side] for w, bar in zip(weights, bars, strict=True)) / fsum(weights) for side in (0, 1))
     return rate(low, rules).rate, rate(high, rules).rate

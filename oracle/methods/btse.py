@@ -26,18 +26,7 @@ from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Reason, V
 from oracle.core.weighted import liquidity_mid
 
 ID = "btse"
-READS = (
-    "index.breakdown_bps",
-    "mark.feed_stale_ms",
-    "mark.feed_lost_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.inner_clamp",
-    "funding.cap",
-)
+READS = frame.VENUE_READS
 DAY_MS = 3 * EIGHT_HOURS_MS
 
 

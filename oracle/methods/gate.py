@@ -23,18 +23,7 @@ from oracle.core.premium import Sampled
 from oracle.core.types import NANOS_PER_S, Depth, Nanos
 
 ID = "gate"
-READS = (
-    "index.breakdown_bps",
-    "mark.feed_stale_ms",
-    "mark.feed_lost_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.inner_clamp",
-    "funding.cap",
-)
+READS = frame.VENUE_READS
 
 
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

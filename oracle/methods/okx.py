@@ -38,18 +38,7 @@ from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos
 from oracle.core.weighted import linear_mean, plain_mean, weighted_mean
 
 ID = "okx"
-READS = (
-    "index.breakdown_bps",
-    "mark.feed_stale_ms",
-    "mark.feed_lost_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.inner_clamp",
-    "funding.cap",
-)
+READS = frame.VENUE_READS
 CAPPING_VENUES_MIN = 3  # of fewer, none is held and all weigh the same
 
 

@@ -118,11 +118,12 @@ class NoLibrary:
 
 def listed(library: Library) -> Answer:
     """Every document, with its version, its hash and the dated sets of parameters it describes."""
-    return {"items": [_line(library, document) for document in library.documents], "next": None}
+    shipped = methods.shipped()
+    lines = [_line(library, each, each.id in shipped or "." in each.id) for each in library.documents]
+    return {"items": lines, "next": None}
 
 
-def _line(library: Library, document: Document) -> Answer:
-    is_method = document.id in methods.shipped() or "." in document.id
+def _line(library: Library, document: Document, is_method: bool) -> Answer:
     sets = methods.load(document.id).SETS if is_method else ()
     return {
         "id": document.id,

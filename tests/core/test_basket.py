@@ -125,3 +125,47 @@ def test_a_book_is_the_depth_in_time_or_else_the_best_levels() -> None:
     assert basket.sides_of(c, 10**18, 9_999) == top
     c.age_ns = 10_001 * NANOS_PER_MS
     assert basket.sides_of(c, 10**18 + NANOS_PER_MS, 10_000) is Verdict.STALE
+
+
+def test_whoever_is_older_than_a_methodology_allows_is_late() -> None:
+    voters = [candidate("a", 99, 101), candidate("b", 99, 101), candidate("c", 99, 101)]
+    voters[1].age_ns, voters[2].age_ns = 1_000 * NANOS_PER_MS, 1_000 * NANOS_PER_MS + 1
+    voters[0].verdict = Verdict.WIDE
+    basket.late(voters, 1_000)
+    assert [c.verdict for c in voters] == [Verdict.WIDE, None, Verdict.STALE]
+
+
+def test_a_capped_mean_is_ftxs_printed_example() -> None:
+    mids = (100.0, 100.1, 100.2, 100.3, 115.0)  # PUB-FTX-1: 30 bp around the median
+    found = basket.parts([candidate(f"v{mid}", mid - 1.0, mid + 1.0) for mid in mids], {}, otherwise=0.2)
+    assert basket.capped_mean(found, 0.003) == pytest.approx(100.22012, abs=1e-12)
+    assert [part.who.verdict for part in found][-1] is Verdict.CAPPED
+
+
+@pytest.mark.parametrize(("mids", "kept"), [((7.0,), [7.0]), ((7.0, 9.0), [7.0, 9.0]), ((9.0, 7.0, 8.0), [8.0]),
+                                            ((5.0, 5.0, 5.0, 6.0, 4.0), [5.0, 5.0, 5.0])])  # fmt: skip
+def test_the_lowest_and_the_highest_are_left_out(mids: tuple[float, ...], kept: list[float]) -> None:
+    voters = [candidate(f"v{place}", mid - 1.0, mid + 1.0) for place, mid in enumerate(mids)]
+    found = basket.parts(voters, {}, otherwise=1.0)
+    assert [part.price for part in basket.drop_ends(found)] == kept
+    assert sum(c.verdict is Verdict.OUTLIER for c in voters) == len(mids) - len(kept)
+
+
+def test_of_equal_ends_the_names_decide_not_the_order() -> None:
+    voters = [candidate(name, 99, 101) for name in "abcd"]
+    for order in (voters, voters[::-1]):
+        for c in order:
+            c.verdict = None
+        assert [part.who.venue for part in basket.drop_ends(basket.parts(order, {}, otherwise=1.0))] == ["b", "c"]
+
+
+def test_a_liquidity_mid_is_converted() -> None:
+    c = candidate("a", 100.0, 102.0, rate=2.0)
+    basket.known(c).bid_size, basket.known(c).ask_size = 3.0, 1.0
+    assert basket.liquidity_mid_of(c) == 203.0
+
+
+def test_a_vote_by_the_plain_mean() -> None:
+    found = basket.parts([candidate("a", 99, 101), candidate("b", 103, 105)], {"a": 3.0, "b": 1.0})
+    assert basket.mean_vote(found, INDEX_2026_11).price == 101.0
+    assert basket.mean_vote([], INDEX_2026_11) == Cohort()

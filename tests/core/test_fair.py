@@ -100,3 +100,45 @@ def test_a_band_of_zero_holds_nothing() -> None:
     assert fair.banded(NOW, PERP, 90_000.0, 0.0, book=90_000.0).units == 9_000_000
     held = fair.banded(NOW, PERP, 90_000.0, 0.05, book=90_000.0)
     assert (held.units, held.book_leg, held.reasons) == (6_300_000, 90_000.0, [Reason.CLAMP_BAND])
+
+
+def test_the_last_rate_is_the_settled_one_or_else_the_running() -> None:
+    assert fair.last_rate(NOW) == 0.0001
+    assert fair.last_rate(structs.replace(NOW, settled_rate=0.0)) == 0.0
+
+
+@pytest.mark.parametrize(("age_ms", "gone"), [(None, True), (30_000, False), (30_001, True)])
+def test_a_platform_is_lost_after_its_time(age_ms: int | None, gone: bool) -> None:
+    assert fair.lost(structs.replace(NOW, feed_age_ns=None if age_ms is None else age_ms * MS), PERP) is gone
+
+
+def test_a_basis_leg_outlives_a_silence_and_not_a_loss() -> None:
+    memory = MarkState()
+    assert fair.basis_leg(memory, at(1_000), PERP, 1_000, 3_000) == 60_010.0
+    assert fair.basis_leg(memory, at(9_000, feed_age_ns=8_000 * MS), PERP, 1_000, 3_000) == 60_010.0
+    assert fair.basis_leg(memory, at(40_000, feed_age_ns=39_000 * MS), PERP, 1_000, 3_000) is None
+    assert fair.basis_leg(memory, at(41_000, bid=60_049.0, ask=60_051.0), PERP, 1_000, 3_000) == 60_050.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "units", "reasons"),
+    [
+        ({}, 6_001_000, []),
+        ({"last": 59_000.0}, 6_000_600, []),
+        ({"last": 0.0}, 6_000_800, [Reason.LEG_MISSING]),
+        ({"bid": 0.0}, 6_001_300, [Reason.LEG_MISSING]),
+        ({"feed_age_ns": None}, 6_000_600, [Reason.ENGINE_FEED_STALE, Reason.LEG_MISSING]),
+    ],
+)
+def test_three_legs_and_what_is_left_of_them(changed: dict[str, object], units: int, reasons: list[Reason]) -> None:
+    made = fair.three_legs(MarkState(), at(1_000, **changed), PERP, 0.0002, 1_000, 3_000)
+    assert (made.units, made.reasons) == (units, reasons)
+    assert made.funding_leg == pytest.approx(60_006.0)
+
+
+def test_the_index_and_its_basis_by_themselves() -> None:
+    memory = MarkState()
+    empty = fair.index_and_basis(memory, at(1_000, ask=0.0), PERP, 1_000, 3_000)
+    assert (empty.units, empty.basis_leg, empty.reasons) == (6_000_000, None, [Reason.LEG_MISSING])
+    made = fair.index_and_basis(memory, at(2_000), PERP, 1_000, 3_000)
+    assert (made.units, made.basis_leg, made.reasons) == (6_001_000, 60_010.0, [])

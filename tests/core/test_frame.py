@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oracle.core import frame
-from oracle.core.params import Rules
+from oracle.core.params import Rules, documented
 from oracle.methods import hk1
 
 
@@ -22,3 +22,7 @@ def test_a_set_differs_only_in_what_it_names() -> None:
     )  # fmt: skip
     assert made.source.stale_ms_min == plain.source.stale_ms_min
     assert frame.rules(7, "2", index={"breakdown_bps": 1.0}, ladder={"warm_ms": 1}, mark={"band_bps": 9.0}) != plain
+
+
+def test_what_venues_methods_read_are_shared_parameters() -> None:
+    assert set(frame.VENUE_READS) <= {row.name for row in documented()}

@@ -15,16 +15,25 @@ from oracle.core.funding import (
     EIGHT_HOURS_MS,
     Funded,
     FundingState,
+    ahead,
     begin,
+    damped,
     dampened,
     expected,
     fund,
+    fund_over,
     in_parts,
     interest,
     last_instant,
+    less_interest,
+    margin_cap,
     mean,
+    recall,
+    remember,
     restart,
+    stamped_ns,
     start_of_interval,
+    take_placed,
 )
 from oracle.core.params import FundingRules
 from oracle.core.types import Reason
@@ -178,3 +187,82 @@ def test_a_part_without_interest_is_odd(premium: float, clamp: float, parts: int
 def test_interest_that_a_methodology_scales_stands_alone_as_it_says() -> None:
     made = fund(FundingState(START, END), END, RULES, None, lambda premium: dampened(premium, 0.0, 0.0, 0.0), 0.00002)
     assert (made.rate_e8, made.interest_e8, made.reasons) == (2_000, 2_000, [Reason.FUNDING_FALLBACK])
+
+
+def test_a_sample_counts_once_or_by_its_place() -> None:
+    state = FundingState(START, START)
+    for weighing in ("equal", "linear"):
+        take_placed(state, START + 3 * RULES.sample_ms * MS, 7, RULES, weighing)
+    assert (state.samples, state.weight, state.sum_e10) == (2, 1 + 3, 7 + 21)
+
+
+def noted(minutes: range, keep: int = 10) -> FundingState:
+    """A state that remembers the premium of each minute, its number times 1e-10."""
+    state = FundingState(START, START)
+    for minute in minutes:
+        remember(state, START + minute * 60_000 * MS, minute, keep * 60_000)
+    return state
+
+
+def test_what_is_noted_is_recalled_for_as_long_as_it_is_kept() -> None:
+    state = noted(range(1, 25))
+    recalled = recall(state, START + 16 * 60_000 * MS, START + 19 * 60_000 * MS)
+    assert recalled == pytest.approx([17e-10, 18e-10, 19e-10], rel=1e-15)
+    assert len(recall(state, 0, END)) == 10
+    assert recall(state, END, END + 1) == recall(FundingState(), 0, END) == []
+
+
+def test_a_rate_over_a_window_is_judged_by_the_windows_coverage() -> None:
+    rules = structs.replace(RULES, sample_ms=60_000)
+    state = noted(range(1, 11))
+    window = START, START + 10 * 60_000 * MS
+    made = fund_over(state, window, rules, max, lambda premium: dampened(premium, 0.0, 0.0, 1.0))
+    assert (made.samples, made.expected, made.premium_mean_e10, made.reasons) == (10, 10, 10, [])
+    wider = START, START + 16 * 60_000 * MS
+    fallen = fund_over(state, wider, rules, max, lambda premium: dampened(premium, 0.0, 0.0, 1.0), alone=0.00002)
+    assert (fallen.rate_e8, fallen.reasons) == (2_000, [Reason.FUNDING_FALLBACK])
+    assert state.start_ns == START
+
+
+def test_a_settlement_is_stamped_before_its_time() -> None:
+    assert stamped_ns(FundingState(START), END - 1, RULES, 60_000) == END - 1
+    assert stamped_ns(FundingState(START), END, RULES, 60_000) == END - 60_000 * MS
+
+
+@pytest.mark.parametrize(
+    ("premium", "off", "rate"), [(0.001, 0.0, 0.001), (0.001, 0.0004, 0.0006), (0.0, 0.0001, -0.0001), (0.9, 0.0, 0.01)]
+)
+def test_interest_that_is_taken_off(premium: float, off: float, rate: float) -> None:
+    made = less_interest(premium, off, 0.01)
+    assert made.rate == pytest.approx(rate)
+    assert (made.interest, made.cap_binding) == (off, premium == 0.9)
+
+
+@pytest.mark.parametrize(
+    ("hours", "undivided", "divided"), [(8, 0.0004, 0.0004), (4, 0.0004, 0.0002), (1, 0.0004, 5e-5)]
+)
+def test_an_interval_of_fewer_hours_is_divided_or_not(hours: int, undivided: float, divided: float) -> None:
+    rules = structs.replace(RULES, interval_ms=hours * 3_600_000)
+    assert damped(0.0009, rules).rate == pytest.approx(0.0004)
+    assert damped(0.0009, rules, divides=True).rate == pytest.approx(divided)
+    assert damped(0.0, rules).rate == damped(0.0, rules, divides=True).rate == interest(rules)
+
+
+def test_a_cap_that_is_a_share_of_a_margin() -> None:
+    assert (margin_cap(0.75, 0.005), margin_cap(1.0, 0.0065)) == (0.00375, 0.0065)
+
+
+def test_a_rate_made_ahead_is_paid_an_interval_later() -> None:
+    state, paid = FundingState(START), []
+    for rate_e8, capped in ((50_000, False), (375_000, True), (7, False)):
+        reasons = [Reason.FUNDING_AT_CAP] if capped else []
+        made = Funded(rate_e8, 10_000, 1, DUE, DUE, True, capped, reasons)
+        end_ns = state.start_ns + INTERVAL_NS
+        paid.append(ahead(state, end_ns, structs.replace(made), RULES))
+        assert ahead(state, end_ns, structs.replace(made), RULES) == paid[-1], "asked twice, it pays once"
+        restart(state, end_ns)
+    assert [(made.rate_e8, made.cap_binding) for made in paid] == [(10_000, False), (50_000, False), (375_000, True)]
+    assert [made.reasons for made in paid] == [[Reason.FUNDING_FALLBACK], [], [Reason.FUNDING_AT_CAP]]
+    assert len(state.notes.windows) == 2, "nothing older is kept"
+    state.start_ns += INTERVAL_NS  # an interval was missed: what was noted counts for another time
+    assert ahead(state, state.start_ns, Funded(9, 9, None, 0, 0), RULES).reasons == [Reason.FUNDING_FALLBACK]

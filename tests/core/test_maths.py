@@ -120,3 +120,15 @@ def test_half_to_even_is_decimals_own() -> None:
 def test_towards_zero_cuts_off(numerator: int, denominator: int) -> None:
     quotient = maths.towards_zero(numerator, denominator)
     assert quotient == math.trunc(Fraction(numerator, denominator))
+
+
+@given(st.integers(0, 10**9), st.integers(0, 8))
+def test_what_has_no_more_decimals_is_not_cut(units: int, decimals: int) -> None:
+    assert maths.truncated(units / 10**decimals, decimals) == units / 10**decimals
+
+
+@given(PRICES, st.integers(0, 6))
+def test_a_cut_is_no_rounding(value: float, decimals: int) -> None:
+    lost = Fraction(value) - Fraction(maths.truncated(value, decimals))
+    assert -Fraction(1, 10 ** (decimals + 5)) <= lost < Fraction(1, 10**decimals)
+    assert maths.truncated(0.0052666666, 6) == 0.005266

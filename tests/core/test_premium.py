@@ -8,10 +8,22 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from oracle.core.params import Contract
-from oracle.core.premium import Sampled, impact_price, mid_of_impact, of_mark, sample
-from oracle.core.types import Reason
+from oracle.core.params import Contract, PerpInstrument
+from oracle.core.premium import (
+    Sampled,
+    average_fill,
+    impact_price,
+    margin_notional,
+    mid_of_impact,
+    of_book,
+    of_mark,
+    of_mid,
+    of_quantity,
+    sample,
+)
+from oracle.core.types import Depth, Reason
 
 Levels = list[tuple[float, float]]
 NOTIONAL = 20_000.0
@@ -118,3 +130,49 @@ def test_a_thin_side_leaves_no_mid() -> None:
 def test_the_premium_of_a_mark_needs_one() -> None:
     assert of_mark(60_030.0, 60_000.0) == Sampled(0.0005, None, None)
     assert of_mark(None, 60_000.0) == Sampled(None, None, None, [Reason.MISSING, Reason.LEG_MISSING])
+
+
+def test_a_platforms_book_has_its_instruments_notional(worlds) -> None:  # type: ignore[no-untyped-def]
+    perpetual: PerpInstrument = worlds().perps[0]
+    depth = Depth(0, ((60_030.0, 20.0),), ((60_040.0, 20.0),), 0, 0)
+    assert of_book(depth, 60_000.0, perpetual) == sample(
+        depth.bids, depth.asks, 60_000.0, 20_000.0, Contract.LINEAR, 1.0
+    )
+    greedy = replace(perpetual.rules.funding, impact_notional=1e9)
+    thin = of_book(depth, 60_000.0, replace(perpetual, rules=replace(perpetual.rules, funding=greedy)))
+    assert thin.reasons == [Reason.THIN_BID, Reason.THIN_ASK, Reason.MISSING]
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "premium", "reasons"),
+    [
+        (((99.0, 1.0),), ((103.0, 1.0),), 0.01, []),
+        ((), ((103.0, 1.0),), None, [Reason.THIN_BID, Reason.MISSING]),
+        (((99.0, 1.0),), (), None, [Reason.THIN_ASK, Reason.MISSING]),
+        (((103.0, 1.0),), ((103.0, 1.0),), None, [Reason.MISSING]),
+    ],
+)
+def test_the_premium_of_the_mid_needs_both_sides(bids, asks, premium, reasons) -> None:  # type: ignore[no-untyped-def]
+    assert of_mid(Depth(0, bids, asks, 0, 0), 100.0) == Sampled(premium, None, None, reasons)
+
+
+@given(LEVELS, st.integers(1, 40_000).map(lambda n: n / 2))
+def test_an_average_fill_is_the_formula_in_exact_numbers(levels: Levels, quantity: float) -> None:
+    left, paid = Fraction(quantity), Fraction(0)
+    for price, size in levels:
+        taken = min(Fraction(size), left)
+        paid, left = paid + taken * Fraction(price), left - taken
+        assume(left == 0 or left > Fraction(1, 1_000))
+    found = average_fill(levels, quantity)
+    assert found == (None if left else pytest.approx(float(paid / Fraction(quantity)), rel=1e-12))
+
+
+def test_a_premium_of_a_quantity_takes_no_notion_of_money() -> None:
+    depth = Depth(0, ((110.0, 1.0), (90.0, 1.0)), ((120.0, 1.0),), 0, 0)
+    assert of_quantity(depth, 99.0, 2.0) == Sampled(1.0 / 99.0, 100.0, None, [Reason.THIN_ASK])
+    assert of_quantity(depth, 99.0, 3.0).premium is None
+
+
+def test_what_a_margin_carries() -> None:
+    assert margin_notional(200.0, 0.05) == 4_000.0  # PUB-BNB-1
+    assert margin_notional(500.0, 0.1) == 5_000.0  # PUB-DYDX-1

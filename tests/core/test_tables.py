@@ -7,8 +7,9 @@ from msgspec import structs
 
 from oracle.core.params import documented
 from oracle.core.status import CALLS, LADDER, RUNGS
-from oracle.core.tables import ladder_table, parameter_table
+from oracle.core.tables import alert_table, call_table, ladder_table, parameter_table
 from oracle.methods.hk1 import SETS
+from oracle.methods.weighted_median import SETS as WITH_OWN
 
 RULES = SETS[0]
 
@@ -67,3 +68,9 @@ def test_the_ladder_is_printed_whole() -> None:
                 assert cell.startswith(f"{target.value} ")
                 assert ("at once" in cell) == (dwell is None)
                 assert dwell is None or cell.endswith(f"after {getattr(RULES.ladder, dwell) // 1000} s")
+
+
+def test_a_methodologys_own_parameters_are_in_no_figure_of_the_frame() -> None:
+    with_own = structs.replace(SETS[0], own=WITH_OWN[0].own)
+    assert call_table(with_own) == call_table(SETS[0])
+    assert alert_table(with_own) == alert_table(SETS[0])

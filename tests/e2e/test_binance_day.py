@@ -190,8 +190,10 @@ async def test_every_digit(
     assert {venue: set(why) for venue, why in play.refused.items()} == {
         "binance": {"UNKNOWN_MESSAGE"}, "twin": set(), "coinm": set(),
     }  # fmt: skip
-    # A machine so slow that a tape's end looked like silence dials again, and loses the frames that were on their way.
-    assert play.refused["binance"]["UNKNOWN_MESSAGE"] == unasked or play.stats["binance"].dials > 1
+    # A machine so slow that a tape comes in bursts reads the newest frames alone, above the venue's budget; one so slow
+    # that a tape's end looked like silence dials again, and loses the frames that were on their way.
+    stats = play.stats["binance"]
+    assert play.refused["binance"]["UNKNOWN_MESSAGE"] == unasked or stats.dropped or stats.dials > 1
     found = play.compared()
     rig.report(f"speed {speed}: {dict(found.counts)}; the sender replaced {play.feed['replaced']}")
     assert min(found.ages) >= 0

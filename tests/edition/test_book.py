@@ -67,7 +67,7 @@ def test_the_book_asks_nobody_for_anything(shelf: Shelf) -> None:
     assert "frame-ancestors" not in made, "browsers refuse it within a page"
 
 
-def test_equal_documents_make_equal_bytes_and_only_the_date_asked_for(shelf: Shelf, monkeypatch: object) -> None:
+def test_equal_documents_make_equal_bytes_and_only_the_date_asked_for(shelf: Shelf) -> None:
     assert book.files(shelf) == book.files(shelf)
     dated = book.book(shelf, "21 November <2026>")
     assert '<p class="facts">21 November &lt;2026&gt;</p>' in dated

@@ -46,10 +46,11 @@ def test_a_column_is_aligned_by_a_class_and_a_table_may_be_wider_than_a_phone() 
 
 def test_a_document_is_linked_to_where_it_stands() -> None:
     made = html("[a](README.md) `ladder.md` [`ladder.md`](other.md) `methodology/ladder.md` [b](ladder.md#x) `no.md`")
+    made = made.replace("<wbr>", "")
     assert '<a href="/at/README">a</a> <a href="/at/ladder"><code>ladder.md</code></a>' in made
     assert '<a href="other.md"><code>ladder.md</code></a>' in made, "no link within a link"
     assert made.count('href="/at/ladder"') == 3
-    assert "<code>no.md</code>" in made.replace("<wbr>", "")
+    assert "<code>no.md</code>" in made
     assert 'rel="noopener noreferrer"' in html("[a](https://example.org/)")
 
 

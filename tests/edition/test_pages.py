@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from oracle.documents import library
+from oracle.documents import Library
 from oracle.edition import pages
 from oracle.edition.pages import Shelf
 from tests import shelves
@@ -33,7 +33,7 @@ def test_a_superseded_page_says_so_and_has_no_figures_of_todays_code(shelf: Shel
 
 
 def test_without_a_ladder_document_its_figure_stands_in_hk1(shelf: Shelf) -> None:
-    alone = Shelf(library.__globals__["Library"]([d for d in shelf.documents if d.id != "ladder"]))
+    alone = Shelf(Library([d for d in shelf.documents if d.id != "ladder"]))
     assert 'id="figure-ladder"' in alone.page("hk1").html
 
 
@@ -41,7 +41,7 @@ def test_a_page_asks_nobody_for_anything(shelf: Shelf) -> None:
     everything = [shelf.page(d.id).html for d in shelf.documents] + [shelf.contents().html]
     for html in everything:
         assert not re.search(r"<(script|img|iframe|object|embed|form|base)\b", html)
-        assert not re.search(r"\b(src|srcset|onload|onerror|style)=", html)
+        assert not re.search(r"<[^>]*\s(src|srcset|onload|onerror|style)=", html)
         assert not re.search(r"url\(|@import", html)
         assert re.findall(r"<link [^>]*>", html) == ['<link rel="icon" href="data:,">']
         assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html

@@ -15,8 +15,8 @@ PAGE = b"<!doctype html><title>t</title><h1>Eins</h1>"
 
 def program(path: Path, script: str) -> str:
     """A browser that does what the script says; `$out` is the file it is asked to print to."""
-    find = 'for a in "$@"; do case "$a" in --print-to-pdf=*) out="${a#--print-to-pdf=}";; file://*) in="${a#file://}";; esac; done'
-    path.write_text(f"#!/bin/sh\n{find}\n{script}\n")
+    cases = '--print-to-pdf=*) out="${a#*=}";; file://*) in="${a#file://}";;'
+    path.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in {cases} esac; done\n{script}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
 

@@ -42,7 +42,9 @@ def test_kinds_have_one_line_of_the_legend_each() -> None:
     ],
 )
 def test_ticks_are_round(low: float, high: float, found: list[float], decimals: int) -> None:
-    assert ticks(low, high) == (pytest.approx(found), decimals)
+    values, places = ticks(low, high)
+    assert values == pytest.approx(found)
+    assert places == decimals
 
 
 @given(low=finite, width=st.floats(1e-6, 1e6))
@@ -72,7 +74,7 @@ def test_points_above_one_another_do_not_divide_by_zero() -> None:
 
 
 def test_numbers_are_short_and_have_true_minuses() -> None:
-    assert [number(v) for v in (1.0, -0.001, 2.345, -10.5)] == ["1", "0", "2.35", "-10.5"] or number(2.345) == "2.35"
+    assert [number(v) for v in (1.0, -0.001, 2.346, -10.5, -0.25)] == ["1", "0", "2.35", "-10.5", "-0.25"]
     assert (signed(-0.0, 1), signed(-1.25, 2)) == ("0.0", "\u22121.25")
 
 

@@ -225,6 +225,12 @@ def test_a_rate_lies_within_the_bounds_of_its_own_bars(seed: int) -> None:
     assert low == high == pytest.approx(rate(float(mean), NOW).rate, abs=1e-15)
 
 
+@pytest.mark.parametrize("count", [0, 7])
+def test_bars_that_do_not_divide_an_interval_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"5760 samples cannot be divided evenly among {count} bars"):
+        bounds([(0.0, 0.0)] * count, NOW)
+
+
 def settlements(data: Path) -> list[tuple[list[tuple[float, float]], float]]:
     """Each settled rate of BTCUSDT with the eight hourly bars of its premium index, where there are eight."""
     series = data / "series"

@@ -13,7 +13,7 @@ from oracle.core.funding import FundingState, restart
 from oracle.core.index import Cohort
 from oracle.core.mark import MarkState
 from oracle.core.params import Rules
-from oracle.core.types import NANOS_PER_S, Depth, Reason, State, Verdict
+from oracle.core.types import NANOS_PER_S, Depth, FundingRate, Reason, State, Verdict
 from oracle.methods.okx import SETS, accrue, fund, index, mark, rate, sample, window
 
 AT = 10**18
@@ -191,3 +191,21 @@ def test_it_can_be_selected(rig) -> None:  # type: ignore[no-untyped-def]
     values = [value for tick in running.run(60) for value in tick.values]
     samples = [value for value in values if type(value).__name__ == "PremiumSample"]
     assert [value.instant_ns // NANOS_PER_S % 60 for value in samples] == [0]
+
+
+def test_the_engine_settles_by_the_rate_of_the_minute_before(rig) -> None:  # type: ignore[no-untyped-def]
+    running = rig("okx", own(TRAIL, cross_cycle=False))
+    running.beat(35_000)  # on the minute from here on
+    running.engine_price = 60_030.0
+    rates = []
+    while not (rates and rates[-1].final):
+        ticks = running.beat(60_000)
+        rates += [value for value in ticks.values if isinstance(value, FundingRate)]
+        if running.at_ns % (8 * HOUR_NS) == 8 * HOUR_NS - MINUTE_NS:
+            running.engine_price = 60_600.0  # what the last minute says comes too late
+        rates = rates[-3:]
+    before = next(value for value in reversed(rates) if not value.final)
+    settled = rates[-1]
+    assert (settled.rate_e8, settled.premium_mean_e10) == (before.rate_e8, before.premium_mean_e10)
+    assert settled.rate_e8 == pytest.approx(50_000, abs=100)
+    assert settled.samples >= 478

@@ -124,8 +124,6 @@ def _wanted(bad: d.Damage, place: int, before: int) -> bool:
     """Of values read alike the first has every damage, the others those of value and a part of those of spelling."""
     if not before:
         return True
-    if before > 1 and "same" in bad.may:
-        return False
     return bad.name.rpartition(" for a ")[0] in OF_VALUE or place % SPARSE == before % SPARSE
 
 
@@ -248,11 +246,10 @@ def _changed(stated: Stated, events: list[base.Event]) -> str:
 def of_value(stated: Stated, read: Read) -> Iterator[d.Damage]:
     """What can stand where a value stood."""
     frame, node = stated.frame, read.node
-    may = ("same",) if read.role == "unread" else ()
     kind = {"venue_ns": "a time"}.get(read.role, "a number" if read.role in NUMBERS else f"a {read.role}")
 
-    def put(name: str, token: bytes, reasons: d.Reasons, *also: str) -> d.Damage:
-        return d.Damage(f"{name} for {kind}", read.where, node.put(frame, token), reasons, (*may, *also))
+    def put(name: str, token: bytes, reasons: d.Reasons, *may: str) -> d.Damage:
+        return d.Damage(f"{name} for {kind}", read.where, node.put(frame, token), reasons, may)
 
     for name, token in d.NO_JSON_TOKENS.items():
         if not (name == "no value" and frame[node.start - 1 : node.end + 1] == b"[]"):

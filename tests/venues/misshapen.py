@@ -117,6 +117,8 @@ def of_keys(
         for other in members if pairs else ():
             if other.end <= one.start or one.end <= other.start:
                 yield Damage("a key twice while another is left out", where, _traded(frame, one, other), d.TWICE)
+                escaped = _traded(frame, one, other, b'"\\u%04x' % frame[one.start + 1])
+                yield Damage("a key twice, once escaped, while another is left out", where, escaped, d.TWICE)
         yield Damage("a key left out", where, one.without(frame), MEANING, may)
         for name, key, reasons in _other_keys(frame[one.start : one.colon]):
             bad = frame[: one.start] + key + frame[one.colon :]
@@ -125,9 +127,9 @@ def of_keys(
             yield Damage(f"{name} behind a key", where, frame[: one.colon] + sign + frame[one.colon + 1 :], d.JSON)
 
 
-def _traded(frame: bytes, twice: Member, gone: Member) -> bytes:
-    """The frame with one member said twice and another left out."""
-    said = b"," + frame[twice.start : twice.end]
+def _traded(frame: bytes, twice: Member, gone: Member, first: bytes = b"") -> bytes:
+    """The frame with one member said twice, perhaps with its `first` letter escaped, and another left out."""
+    said = b"," + (first or frame[twice.start : twice.start + 2]) + frame[twice.start + 2 : twice.end]
     if gone.start < twice.start:
         return gone.without(frame[: twice.end] + said + frame[twice.end :])
     less = gone.without(frame)
@@ -142,6 +144,8 @@ def _twice(frame: bytes, one: Member, end: int) -> Iterator[tuple[str, bytes]]:
     yield "a key twice, first with null", head + key + b":null," + member + tail
     yield "a key twice, then with null", head + member + b"," + key + b":null" + tail
     yield "a key twice, then escaped", head + member + b',"\\u%04x' % key[1] + key[2:] + b":0" + tail
+    for name, space in (("a space", b" "), ("a tab", b"\t"), ("a line feed", b"\n"), ("a carriage return", b"\r")):
+        yield f"a key twice, once with {name} behind it", head + key + space + b":0," + member + tail
     yield "a key twice, far apart", frame[:end] + b"," + member + frame[end:]
     yield "a key three times", head + b",".join([member] * 3) + tail
 
