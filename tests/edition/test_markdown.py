@@ -91,6 +91,6 @@ def test_every_shipped_document_renders(document: documents.Document) -> None:
     made = render(document.markdown, lambda name: None)
     rows = [line for line in document.markdown.splitlines() if line.startswith("|")]
     assert made.headings[0].text
-    assert "&lt;!--" not in made.html
+    assert "&lt;!--" not in re.sub(r"<code[^>]*>.*?</code>", "", made.html, flags=re.DOTALL)
     assert made.html.count("<tr>") <= len(rows)
     assert bool(rows) == ("<table" in made.html)

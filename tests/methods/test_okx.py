@@ -197,15 +197,13 @@ def test_the_engine_settles_by_the_rate_of_the_minute_before(rig) -> None:  # ty
     running = rig("okx", own(TRAIL, cross_cycle=False))
     running.beat(35_000)  # on the minute from here on
     running.engine_price = 60_030.0
-    rates = []
-    while not (rates and rates[-1].final):
-        ticks = running.beat(60_000)
-        rates += [value for value in ticks.values if isinstance(value, FundingRate)]
-        if running.at_ns % (8 * HOUR_NS) == 8 * HOUR_NS - MINUTE_NS:
+    rates: list[FundingRate] = []
+    for _ in range(480):
+        if (running.at_ns + MINUTE_NS) % (8 * HOUR_NS) == 0:
             running.engine_price = 60_600.0  # what the last minute says comes too late
-        rates = rates[-3:]
-    before = next(value for value in reversed(rates) if not value.final)
-    settled = rates[-1]
+        rates += [value for value in running.beat(60_000).values if isinstance(value, FundingRate)]
+    place = next(place for place, value in enumerate(rates) if value.final)
+    before, settled = rates[place - 1], rates[place]
     assert (settled.rate_e8, settled.premium_mean_e10) == (before.rate_e8, before.premium_mean_e10)
-    assert settled.rate_e8 == pytest.approx(50_000, abs=100)
+    assert settled.rate_e8 == pytest.approx(30.4 / 59_999.6 * 1e8, abs=100)
     assert settled.samples >= 478
