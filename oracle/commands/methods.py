@@ -37,7 +37,7 @@ EXAMPLES = (
     "oracle methods hk1 --write methodology        make the tables of methodology/hk1.md anew",
     "oracle methods --write methodology            and those of the documents that support all of them",
 )
-SUPPORTING = ("README", "ladder", "governance")
+SUPPORTING = ("README", "ladder", "governance", "CHANGES")
 HOUSE = "hk1"  # whose states and thresholds the supporting documents show: the frame of every methodology
 
 # A published example that the project was given: what a premium of 5 bp on a position of USD 50 000 costs, as at that
@@ -82,7 +82,7 @@ def written(text: str, method: Described) -> str:
     made = {f"parameters {dated.version}": parameter_table(dated, method.READS) for dated in method.SETS}
     made["ladder"], made["calls"], made["allowed"] = ladder_table(rules), call_table(rules), allowed_table()
     made["verdicts"], made["reasons"], made["alerts"] = verdict_table(), reason_table(), alert_table(rules)
-    made["methodologies"], made["five basis points"] = _shelf(), _example()
+    made["methodologies"], made["sets"], made["five basis points"] = _shelf(), _dated(), _example()
     for name, content in made.items():
         between = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
         text = between.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)  # type: ignore[misc]
@@ -102,6 +102,12 @@ def _shelf() -> str:
         line = _summary(name).partition(" Published in ")[0]
         rows.append(f"| [`{name}`]({name}.md) | {last.version} | {_date(last.effective_ns)} | {line} |")
     return "\n".join(["| Methodology | Version | Since | What it is |", "|---|---|---|---|", *rows])
+
+
+def _dated() -> str:
+    """Every dated set of every methodology."""
+    rows = [f"| `{name}` | {_versions(methods.load(name).SETS)} |" for name in methods.shipped()]
+    return "\n".join(["| Methodology | Sets |", "|---|---|", *rows])
 
 
 def _example() -> str:
