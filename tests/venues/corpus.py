@@ -129,7 +129,7 @@ def _wanted(bad: d.Damage, place: int, before: int) -> bool:
 
 ALIKE = {"ask": "bid", "price": "bid", "bid_size": "size", "ask_size": "size"}
 OF_VALUE = frozenset((*d.NO_NUMBERS_AT_ALL, *d.ABSURD, *d.ZEROS, *d.APART_S))
-SPARSE = 6
+SPARSE = 10
 MANIFOLD = ("binance", "bitflyer", "htx gzip", "mexc", "okx")  # what these cannot say, no dialect can
 ANOTHER = (*d.SYMBOL, *d.UNASKED)  # a message that names one symbol here and another there has no right shape
 ELSEWHERE = (Refusal.UNKNOWN_SYMBOL, Refusal.UNKNOWN_MESSAGE)  # it was no message to this book, which stands as it was

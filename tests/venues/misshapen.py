@@ -117,8 +117,9 @@ def of_keys(
         for other in members if pairs else ():
             if other.end <= one.start or one.end <= other.start:
                 yield Damage("a key twice while another is left out", where, _traded(frame, one, other), d.TWICE)
-                escaped = _traded(frame, one, other, b'"\\u%04x' % frame[one.start + 1])
-                yield Damage("a key twice, once escaped, while another is left out", where, escaped, d.TWICE)
+                if not any(path[: len(other.path)] == other.path for path in read):
+                    escaped = _traded(frame, one, other, b'"\\u%04x' % frame[one.start + 1])
+                    yield Damage("a key twice, once escaped, while another is left out", where, escaped, d.TWICE)
         yield Damage("a key left out", where, one.without(frame), MEANING, may)
         for name, key, reasons in _other_keys(frame[one.start : one.colon]):
             bad = frame[: one.start] + key + frame[one.colon :]
