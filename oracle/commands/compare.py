@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         problem = f"no such instrument: {args.instrument}" if tracked else "the journal holds no value"
         raise ConfigError(problem, key="--instrument", remedy=f"known: {', '.join(tracked) or 'none'}")
     if args.plot is not None:
-        from oracle.figures import differences
+        from oracle.edition.contest import differences
 
         args.plot.write_text(differences(entries, wanted), encoding="utf-8")
         print(f"oracle: wrote {args.plot}", file=sys.stderr)

@@ -74,3 +74,50 @@ def test_a_methodologys_own_parameters_are_in_no_figure_of_the_frame() -> None:
     with_own = structs.replace(SETS[0], own=WITH_OWN[0].own)
     assert call_table(with_own) == call_table(SETS[0])
     assert alert_table(with_own) == alert_table(SETS[0])
+
+
+def changed(section: str, **values: float) -> Rules:
+    return structs.replace(RULES, **{section: structs.replace(getattr(RULES, section), **values)})
+
+
+def test_every_verdict_and_reason_has_its_row_with_its_meaning() -> None:
+    rows = cells(verdict_table())
+    assert [row[0] for row in rows] == [f"`{verdict}`" for verdict in Verdict]
+    assert [tuple(row[1:]) for row in rows] == [tuple(VERDICTS[verdict]) for verdict in Verdict]
+    rows = cells(reason_table())
+    assert [row[0] for row in rows] == [f"`{reason}`" for reason in Reason]
+    assert [tuple(row[1:]) for row in rows] == [tuple(REASONS[reason]) for reason in Reason]
+
+
+def test_a_state_allows_what_it_allows() -> None:
+    rows = cells(allowed_table())
+    assert [row[0] for row in rows] == [f"**{state}**" for state in State]
+    for state, row in zip(State, rows, strict=True):
+        assert [cell == "yes" for cell in row[1:6]] == list(ALLOWED[state][:5])
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "state", "text"),
+    [
+        ("ladder", {"groups_normal_min": 7}, State.NORMAL, "at least 7 anchored groups"),
+        ("ladder", {"clock_normal_ms_max": 250}, State.NORMAL, "within 250 ms"),
+        ("ladder", {"two_groups_bps": 12.5}, State.TWO_GROUPS, "within 12.5 bps"),
+        ("ladder", {"dispersion_ms": 20_000}, State.PERP_IMPLIED, "for 20 s"),
+        ("ladder", {"fallback_ms_max": 1_500}, State.HALTED, "longer than 1 500 ms"),
+    ],
+)
+def test_what_is_called_for_has_the_thresholds_of_the_rules(
+    section: str, values: dict[str, float], state: State, text: str
+) -> None:
+    rows = {row[0]: row[1] for row in cells(call_table(changed(section, **values)))}
+    assert list(rows) == [f"**{call}**" for call in CALLS]
+    assert text in rows[f"**{state}**"]
+    assert text not in dict(map(tuple, cells(call_table(RULES))))[f"**{state}**"]  # type: ignore[arg-type]
+
+
+def test_alerts_have_the_thresholds_of_the_rules() -> None:
+    rows = {row[0]: row[2:] for row in cells(alert_table(changed("surveillance", source_bps=31.0, source_ms=7_000)))}
+    assert list(rows) == [f"`{kind}`" for kind in AlertKind]
+    assert rows["`SOURCE_DEVIATION`"] == ["31 bps", "7 s"]
+    assert rows["`LIQUIDATION_CLUSTER`"] == ["20", "60 s"]
+    assert rows["`STATE`"] == ["–", "at once"]

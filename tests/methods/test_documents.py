@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from oracle import methods
+from oracle.commands.methods import SUPPORTING, written
 from oracle.core.params import Rules
 from oracle.core.tables import parameter_table
+from oracle.methods import hk1
 
 FOLDER = Path(__file__).resolve().parents[2] / "methodology"
 SECTIONS = (
@@ -77,3 +79,42 @@ def test_every_own_parameter_is_spoken_of_in_the_prose(name: str) -> None:
     fields = method.OWN.__struct_fields__ if method.OWN else ()
     silent = [f for f in fields if f"`own.{f}`" not in prose]
     assert not silent, "the prose says nothing of these"
+
+
+@pytest.mark.parametrize("name", SUPPORTING)
+def test_supporting_tables_are_made_from_the_code(name: str) -> None:
+    assert written(text_of(name), hk1) == text_of(name), "run: python -m oracle methods --write methodology"
+
+
+@pytest.mark.parametrize("name", methods.shipped())
+def test_every_methodology_is_on_the_shelf_and_among_the_changes(name: str) -> None:
+    assert f"[`{name}`]({name}.md)" in text_of("README")
+    last = methods.load(name).SETS[-1].version
+    [dated] = re.findall(rf"^\| `{name}` \| (.*) \|$", text_of("CHANGES"), re.MULTILINE)
+    assert f"{last} since " in dated.split(", ")[-1]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_documents_it_names_are_there(name: str) -> None:
+    named = re.findall(r"`([A-Za-z0-9_]+)\.md`", text_of(name)) + re.findall(
+        r"\]\(([A-Za-z0-9_]+)\.md\)", text_of(name)
+    )
+    missing = sorted(set(named) - set(DOCUMENTS))
+    assert not missing
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_deployer_must_fill_in_stands_in_one_document(name: str) -> None:
+    opened = text_of(name).count("[DEPLOYER")
+    marked = re.findall(r"\[DEPLOYER: [^\[\]]+\]", text_of(name))
+    if name == "governance":
+        assert opened == len(marked) + 1, "an open place; the first only says what they look like"
+        assert len(marked) > 20
+    else:
+        assert not opened, "names and addresses of a deployer belong in governance.md"
+
+
+def test_the_ladder_says_what_every_state_is() -> None:
+    for marker in ("calls", "ladder", "allowed"):
+        assert f"<!-- {marker} -->\n|" in text_of("ladder")
+    assert "<!-- alerts -->\n|" in text_of("governance")

@@ -117,7 +117,9 @@ def constituents() -> Iterator[str]:
 
 
 def test_its_constituents_are_the_shipped_ones() -> None:
-    printed = TEXT.split("| Index | Source | For | Owner | Failure domain |\n|---|---|---|---|---|\n")[1].split("\n\n")[0]
+    printed = TEXT.split("| Index | Source | For | Owner | Failure domain |\n|---|---|---|---|---|\n")[1].split("\n\n")[
+        0
+    ]
     made = "\n".join(constituents())
     assert printed == made, f"Appendix C should be:\n{made}"
 

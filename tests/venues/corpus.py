@@ -202,8 +202,9 @@ def _afterwards(stated: Stated, session: base.Session) -> str:
 @cache
 def every_name() -> frozenset[str]:
     """Every damage that some dialect can say."""
-    found = (subject for subject in subjects.subjects() if subject.name in MANIFOLD)
-    return frozenset(bad.name for subject in found for stated in subjects.stated(subject) for bad in damages(stated))
+    spoken = (subject for subject in subjects.subjects() if subject.name in MANIFOLD)
+    frames = [*(one for subject in spoken for one in subjects.stated(subject)), *subjects.recorded("deribit")]
+    return frozenset(bad.name for stated in frames for bad in damages(stated))
 
 
 def _of_binary(stated: Stated) -> Iterator[d.Damage]:
