@@ -94,7 +94,7 @@ class Dialler:
         return connected, endpoint
 
     def over(self, endpoint: Endpoint, ending: Ending, stood_ns: int, fed_ns: int) -> bool:
-        """A connection ended, which stood and brought facts for so long. True when its endpoint proves to be no more."""
+        """A connection ended, which stood and brought facts so long. True when its endpoint proves to be no more."""
         self.pause_s = 0.0 if ending.planned else self._backoff.wait_s(fed_ns)
         if ending.planned:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def between(text: str, name: str) -> str:
 def test_a_document_gets_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "hk1.md"
     path.write_text(
-        "# Ours\n\n<!-- verdicts -->\nold\n<!-- /verdicts -->\nkept\n<!-- reasons -->\n<!-- /reasons -->\n", "utf-8"
+        "# Ours\n\n<!-- verdicts -->\nOUTDATED\n<!-- /verdicts -->\nkept\n<!-- reasons -->\n<!-- /reasons -->\n",
+        "utf-8",
     )
     assert cli.main(["methods", "hk1", "--write", str(tmp_path)]) == 0
     assert capsys.readouterr().out.strip() == str(path)
@@ -48,7 +50,7 @@ def test_a_document_gets_its_tables(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert between(text, "verdicts") == verdict_table()
     assert between(text, "reasons") == reason_table()
     assert "\nkept\n" in text
-    assert "old" not in text
+    assert "OUTDATED" not in text
     assert written(text, hk1) == text
 
 
@@ -68,8 +70,8 @@ def test_supporting_documents_get_theirs(tmp_path: Path) -> None:
 def test_the_example_is_what_simulate_funding_says(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["simulate-funding", "--premium", "5bp", "--notional", "50000", "--at", "2026-11-21"]
     assert cli.main(asked) == 0
-    said = [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
-    paid = {[cell for cell in row if cell][0].strip(): [cell for cell in row if cell][5].strip() for row in said}
+    said = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()[1:]]
+    paid = {row[0]: row[5] for row in said}
     table = between(written("<!-- five basis points -->\n<!-- /five basis points -->\n", hk1), "five basis points")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     assert {row[0]: row[3] for row in rows} == paid

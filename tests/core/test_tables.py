@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from oracle.core.params import documented
+from oracle.core.meanings import ALLOWED, REASONS, VERDICTS
+from oracle.core.params import Rules, documented
 from oracle.core.status import CALLS, LADDER, RUNGS
-from oracle.core.tables import alert_table, call_table, ladder_table, parameter_table
+from oracle.core.tables import (
+    alert_table,
+    allowed_table,
+    call_table,
+    ladder_table,
+    parameter_table,
+    reason_table,
+    verdict_table,
+)
+from oracle.core.types import AlertKind, Reason, State, Verdict
 from oracle.methods.hk1 import SETS
 from oracle.methods.weighted_median import SETS as WITH_OWN
 

@@ -1,21 +1,20 @@
-"""The published examples of venues and oracle networks, each against the rule of ours that must reproduce it.
+"""The vectors of venues and oracle networks, list by list, each against the rule of ours that must reproduce it.
 
 The class of a vector is the beginning of its id, and nothing of one class is evidence of another. PUB: printed by the
 venue or the project itself, or a case of its own test suite. REAL: what a venue's production made of known inputs.
-DER: computed from the published formula by hand, a regression test and no evidence.
+DER, V-DER: computed from the published formula, a regression test and no evidence. What is printed beside these lists,
+and what is printed wrong, stands in `test_printed.py`.
 
-Sources: Hyperliquid's funding page, the settled rates in the cassettes of its Python SDK (2023) and in public samples
-of its info endpoint; the help pages of Lighter, Binance (360033525071), Bybit, OKX (windows of January 2024), BTSE,
-Overbit, Roxom, Bitnomial, HTX (900003172923, 360000143082, and its older text of 10 %) and Kraken Futures; BitMEX' blog
-(protections, re-entry, margins) and examples page; deribit.freshdesk.com 1000199659; the READMEs and tests of
-skip-mev/connect, bandprotocol/bothan, chronicleprotocol/oracle-suite, pyth-network/pyth-client and
-dydxprotocol/v4-chain; Chainlink's page on liquidity-weighted prices; FTX' post on index caps; prints of OKX and Kalshi
-that observers noted in 2026. Ojo's filter by standard deviations (29.93 three times, 27.10) is no rule of ours.
+Sources: Hyperliquid's funding page, settled rates in a cassette of its Python SDK (2023) and in public samples of its
+info endpoint; the help pages of Lighter, Binance (360033525071), BTSE, Overbit (3755892), Kraken Futures and HTX
+(900003172923, and an older copy with 10 %); deribit.freshdesk.com 1000199659; the READMEs and tests of skip-mev/connect
+@9f85605, Bothan @e7390cd, Chronicle's gofer @50eb808 and pyth-client @25dd347; Chainlink's page on liquidity-weighted
+prices; FTX' post on index caps; OKX' index of SOPH-USDT as seen on 9 September 2026.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -27,20 +26,33 @@ from msgspec.structs import replace
 from oracle.core import fair, premium, windows
 from oracle.core.basket import Sides
 from oracle.core.funding import FundingState, in_parts, mean
-from oracle.core.index import Backing, Candidate, Memory
 from oracle.core.mark import MarkInputs, MarkState
 from oracle.core.maths import median, quantise
-from oracle.core.params import Contract, Rules
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Side, Verdict
-from oracle.core.valuation import position_value
-from oracle.core.weighted import linear_mean, plain_mean, weighted_mean, weighted_median
-from oracle.methods import binance, bitmex, btse, bybit, cf_brr, cf_brti, deribit, dydx_v4, gsr, hip3, hk1, kalshi
+from oracle.core.params import Rules
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Verdict
+from oracle.core.weighted import linear_mean, weighted_mean, weighted_median
+from oracle.methods import (
+    binance,
+    bitmex,
+    btse,
+    bybit,
+    cf_brr,
+    cf_brti,
+    deribit,
+    dydx_v4,
+    gsr,
+    hip3,
+    hk1,
+    kraken_futures,
+    lwba,
+    okx,
+    pyth,
+    rules_at,
+)
 from oracle.methods import hyperliquid as hl
-from oracle.methods import kraken_futures, lwba, okex_2018, okx, pyth, rules_at
 from oracle.methods import weighted_median as weighted
 
 AT = 1_795_219_200 * NANOS_PER_S  # a midnight UTC
-MINUTE_NS, HOUR_NS = 60 * NANOS_PER_S, 3_600 * NANOS_PER_S
 
 
 def own(rules: Rules, **changed: object) -> Rules:
@@ -94,7 +106,7 @@ def history(since: str, until: str) -> list[Callable[[float], float]]:
 
 
 EIGHT_HOURS = funding(hl.SETS[-1], interval_ms=28_800_000, cap=0.1)
-DAY_BOUGHT = {
+FORMULAS = {
     "flat": Dampened("0.0001", "0.0005", 1, "1", [of_method(m, m.SETS[-1]) for m in (hk1, binance, bybit, okx)]),
     "HL": Dampened("0.0001", "0.0005", 8, "0.04", [lambda p: hl.settled(p, hl.SETS[-1]) / 1e10], digits=10),
     "HL23a": Dampened("0.0001", "0.0003", 1, "1", history("2023-05-12T00:00", "2023-06-08T00:00"), within="1e-8"),
@@ -170,7 +182,7 @@ DAMPENED_RATES = rows("""
 
 @pytest.mark.parametrize(("formula", "premium", "printed"), DAMPENED_RATES)
 def test_dampened_rates(formula: str, premium: str, printed: str) -> None:
-    of, exact = DAY_BOUGHT[formula], Fraction(premium)
+    of, exact = FORMULAS[formula], Fraction(premium)
     r, c, cap = (Fraction(text) for text in (of.interest, of.clamp, of.cap))
     published = max(-cap, min(cap, (exact + max(-c, min(c, r - exact))) / of.parts))
     shared = in_parts(float(premium), float(r), float(c), float(cap), of.parts).rate
@@ -254,19 +266,17 @@ def test_volume_weighted_medians(printed: str, pairs: list[tuple[float, float]])
 
 
 CAP_3 = own(binance.SETS[-1], outliers="cap", band=0.03)
-CAPPED_MEANS = [
+CAPPED_MEANS = [pytest.param(*vector, id=name) for name, *vector in (
     ("PUB-FTX-1", binance, own(CAP_3, band=0.003), "100 100.1 100.2 100.3 115", "", "100.22012"),
     ("DER-DERIBIT-IDX", deribit, deribit.SETS[-1], "100 101 120", "0.25 0.5 0.25", "101.0000"),
     ("REAL-OKX-SOPH", okx, own(okx.SETS[-1], decimals=6), "0.005270 0.005263 0.005266 0.005268",
      "0.333 0.333 0.167 0.167", "0.005266"),
     ("PUB-HTX-1", binance, own(CAP_3, band=0.1), "560 500 501 502 503 504", "", "510.46"),
     ("PUB-HTX-2", okx, own(okx.SETS[-1], band=0.03, decimals=2), "518 500 501 502 503 504", "", "504.59"),
-]  # fmt: skip
+)]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "rules", "listed", "weights", "printed"), [pytest.param(*row[1:], id=row[0]) for row in CAPPED_MEANS]
-)
+@pytest.mark.parametrize(("method", "rules", "listed", "weights", "printed"), CAPPED_MEANS)
 def test_capped_means(basket: Any, method: Any, rules: Rules, listed: str, weights: str, printed: str) -> None:
     """The median of all, every price held near it, then the weighted mean; OKX and HTX cut off what follows."""
     prices = {f"v{place}": float(text) for place, text in enumerate(listed.split())}
@@ -337,29 +347,95 @@ def test_linear_means(perp: Any, printed: str, listed: str) -> None:
     assert prints(mean(state) or 0.0, printed)
 
 
-def test_der_btse_p1_the_price_of_a_funding_basis(perp: Any) -> None:
-    assert fair.funding_leg(60_000.0, 0.00015, 155 / 480) == 60_002.90625
-    now = MarkInputs(AT, 60_000.0, True, 0, 0.0, 0.0, 0.0, 0.00015, 155 / 480)
+# The index, the rate, minutes left, minutes of the interval, the price.
+FUNDING_BASIS_PRICES = rows("DER-BTSE-P1 60000 0.00015 155 480 60002.90625")
+
+
+@pytest.mark.parametrize(("index", "rate", "left", "whole", "printed"), FUNDING_BASIS_PRICES)
+def test_the_price_of_a_funding_basis(perp: Any, index: str, rate: str, left: str, whole: str, printed: str) -> None:
+    share = float(left) / float(whole)
+    now = MarkInputs(AT, float(index), True, 0, 0.0, 0.0, 0.0, float(rate), share)
+    legs: list[float | None] = [fair.funding_leg(float(index), float(rate), share)]
     for method in (btse, bitmex):
-        assert method.mark(MarkState(), now, perp(method.ID, method.SETS[-1])).funding_leg == 60_002.90625
+        legs.append(method.mark(MarkState(), now, perp(method.ID, method.SETS[-1])).funding_leg)
+    assert legs == [float(printed)] * 3
 
 
-def test_der_hl_ema_an_average_over_irregular_times(perp: Any) -> None:
-    averages, memory, made, at_ns = windows.Ema(), MarkState(), [], AT
-    averages.add(0.0, AT, 150_000)
-    hl.mark(memory, MarkInputs(AT, 100.0, True, 0, 99.0, 101.0, 100.0, 0.0, 0.5), perp("hyperliquid", hl.SETS[-1]))
-    for seconds, basis in ((3, 10.0), (3, 10.0), (3, -20.0), (10, 4.0)):
+# (seconds, premium) pairs, and the average after each.
+EMAS = [pytest.param(((3, 10.0), (3, 10.0), (3, -20.0), (10, 4.0)), "10 10 -0.200653267828 2.100577135576",
+                     id="DER-HL-EMA")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("samples", "printed"), EMAS)
+def test_an_average_over_irregular_times(perp: Any, samples: Any, printed: str) -> None:
+    average, memory, at_ns, instrument = windows.Ema(), MarkState(), AT, perp("hyperliquid", hl.SETS[-1])
+    average.add(0.0, at_ns, 150_000)
+    hl.mark(memory, MarkInputs(at_ns, 100.0, True, 0, 99.0, 101.0, 0.0, 0.0, 0.5), instrument)
+    for (seconds, basis), wanted in zip(samples, printed.split(), strict=True):
         at_ns += seconds * NANOS_PER_S
-        averages.add(basis, at_ns, 150_000)
+        average.add(basis, at_ns, 150_000)
+        assert abs((average.value() or 0.0) - float(wanted)) <= 1e-12
         now = MarkInputs(at_ns, 100.0, True, 0, 99.0 + basis, 101.0 + basis, 0.0, 0.0, 0.5)
-        leg = hl.mark(memory, now, perp("hyperliquid", hl.SETS[-1])).basis_leg
-        made.append((quantise(averages.value() or 0.0, 12), quantise((leg or 0.0) - 100.0, 11)))
-    printed = [Decimal(text) for text in ("10", "10", "-0.200653267828", "2.100577135576")]
-    assert made == [(value.scaleb(12), round(value.scaleb(11))) for value in printed]
+        leg = hl.mark(memory, now, instrument).basis_leg
+        assert abs((leg or 0.0) - 100.0 - float(wanted)) <= 1e-11
 
 
-def test_der_brti_1_a_book_of_three_levels() -> None:
-    sides = Sides([(99.9, 1.0), (99.7, 1.0), (99.5, 1.0)], [(100.2, 1.0), (100.3, 1.0), (100.4, 1.0)])
-    made = cf_brti.calculate([sides], cf_brti.SETS[-1].own)
-    assert abs(made.price - 100.031011969925) <= 1e-12
-    assert (made.depth, round(1.0 / (0.3 * made.depth), 12)) == (3.0, 1.111111111111)
+TOYS = [pytest.param("99.9 99.7 99.5", "100.2 100.3 100.4", "1.111111111111", "100.031011969925", id="DER-BRTI-1")]
+
+
+@pytest.mark.parametrize(("bids", "asks", "rate", "printed"), TOYS)
+def test_a_depth_weighted_mid(bids: str, asks: str, rate: str, printed: str) -> None:
+    """One of the base at each price, s = 1, D = 0.005, so that the utilised depth is 3 and λ = 1/(0.3 · 3)."""
+    sides = Sides(*[[(float(price), 1.0) for price in side.split()] for side in (bids, asks)])
+    own_of = cf_brti.SETS[-1].own
+    made = cf_brti.calculate([sides], own_of)
+    assert (own_of.spacing, own_of.spread, made.depth) == (1.0, 0.005, 3.0)
+    assert prints(1.0 / (0.3 * made.depth), rate)
+    assert abs(made.price - float(printed)) <= 1e-12
+
+
+# The price and confidence, or that there is none; then price@confidence of each publisher.
+PYTH = paired("""
+    PUB-PYTH-1 10000,1000 10000@1000 10000@1000 10000@1000
+    PUB-PYTH-4 10500,500 10000@1000 11000@1000 10500@1000
+    PUB-PYTH-5 15000,4000 10000@1000 15000@1000 20000@1000
+    PUB-PYTH-7 100010,899980 100000@10 100000@10 1000000@10
+    PUB-PYTH-9 10510,500 10000@10 10020@10 11000@10 11020@10
+    PUB-PYTH-18 11000,250 10000@1000 11000@200 11100@350
+    PUB-PYTH-22 10001000,4000 10000000@5000 10010000@5000 10000000@1000
+    PUB-PYTH-23 10100,10 9900@10 10100@10 10100@10 10100@10 10100@10 10100@10 10100@10 10100@10 10100@10 10100@10 10100@10
+    PUB-PYTH-38 unknown 10000@0
+    PUB-PYTH-39 115000000,94900000 21000000@100000 209900000@1000000
+""")
+
+
+@pytest.mark.parametrize(("printed", "quotes"), PYTH)
+def test_publishers_votes(printed: str, quotes: list[tuple[float, float]]) -> None:
+    made = pyth.aggregate([pyth.Quote(int(price), int(conf)) for price, conf in quotes])
+    assert ("unknown" if made is None else f"{made.price},{made.conf}") == printed
+
+
+@pytest.mark.parametrize(
+    ("listed", "least"),
+    [
+        (DAMPENED_RATES, 53),
+        (MEDIANS, 8),
+        (WEIGHTED_MEDIANS, 8),
+        (VOLUME_WEIGHTED_MEDIANS, 2),
+        (CAPPED_MEANS, 3),
+        (CAP_VALUES, 5),
+        (SIZE_WEIGHTED_MEANS, 6),
+        (LINEAR_MEANS, 2),
+        (FUNDING_BASIS_PRICES, 1),
+        (EMAS, 1),
+        (TOYS, 1),
+        (PYTH, 9),
+    ],
+    ids="dampened_rate median weighted_median volume_weighted_median capped_mean cap_value size_weighted_mean "
+    "linear_weighted_mean funding_basis_price ema_150s brti_toy pyth".split(),
+)
+def test_no_vector_was_lost(listed: list[Any], least: int) -> None:
+    """At least as many as the lists had when they were gathered, each with an id that names its class, none twice."""
+    names = [str(vector.id) for vector in listed]
+    assert len(set(names)) == len(names) >= least
+    assert all(name.startswith(("PUB-", "REAL-", "DER-", "V-DER-")) for name in names)

@@ -13,6 +13,7 @@ from oracle.core.types import BookTop
 from oracle.errors import Refusal
 from tests.venues import corpus, lawful, subjects
 from tests.venues.damages import AT_NS, Damage
+from tests.venues.jsontext import parsed
 from tests.venues.subjects import Stated, Subject
 
 NAMES_MIN = 300  # of distinct damages, in every dialect of JSON
@@ -56,6 +57,19 @@ def test_every_damage_is_refused_by_name(venue: str) -> None:
         sys.stdout.write(f"\n{name}: {len(found)} names, {len(every - found)} that this dialect cannot say")
     sys.stdout.write(f"\n{venue}: {cases} bad messages\n")
     assert min(map(len, names.values())) >= (BINARY_NAMES_MIN if venue == "mexc" else NAMES_MIN)
+
+
+@pytest.mark.parametrize("venue", subjects.names())
+def test_every_number_that_is_stated_is_found_where_it_stands(venue: str) -> None:
+    for subject in subjects_of(venue):
+        for stated in subjects.stated(subject):
+            if stated.is_json and stated.kind in ("top", "trade"):
+                found = {read.role for read in corpus.roles(stated, parsed(stated.frame)[0])}
+                fact = stated.said[0]
+                wanted = {"bid", "bid_size", "ask", "ask_size"} if isinstance(fact, BookTop) else {"price", "size"}
+                wanted |= {"venue_ns"} if getattr(fact, "venue_ns", 0) else set()
+                assert wanted <= found, (stated.frame, found)
+                assert "symbol" in found or stated.subject.symbol.lower().encode() not in stated.frame.lower()
 
 
 @pytest.fixture(scope="module")
