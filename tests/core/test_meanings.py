@@ -42,7 +42,7 @@ def test_every_word_has_its_meaning() -> None:
     assert list(ALLOWED) == list(State)
 
 
-@pytest.mark.parametrize("rule", sorted({said.rule for said in (*VERDICTS.values(), *REASONS.values())}))
+@pytest.mark.parametrize("rule", sorted({v.rule for v in VERDICTS.values()} | {r.rule for r in REASONS.values()}))
 def test_a_label_is_one_that_is_published(rule: str) -> None:
     for label in LABEL.findall(rule):
         assert re.search(rf"\*\*[^*]*\b{label}\b", TEXT), f"hk1.md has no rule {label}"

@@ -122,7 +122,7 @@ def test_what_is_called_for_has_the_thresholds_of_the_rules(
     rows = {row[0]: row[1] for row in cells(call_table(changed(section, **values)))}
     assert list(rows) == [f"**{call}**" for call in CALLS]
     assert text in rows[f"**{state}**"]
-    assert text not in dict(map(tuple, cells(call_table(RULES))))[f"**{state}**"]  # type: ignore[arg-type]
+    assert text not in {row[0]: row[1] for row in cells(call_table(RULES))}[f"**{state}**"]
 
 
 def test_alerts_have_the_thresholds_of_the_rules() -> None:

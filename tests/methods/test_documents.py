@@ -106,7 +106,7 @@ def test_the_documents_it_names_are_there(name: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_what_a_deployer_must_fill_in_stands_in_one_document(name: str) -> None:
     opened = text_of(name).count("[DEPLOYER")
-    marked = re.findall(r"\[DEPLOYER: [^\[\]]+\]", text_of(name))
+    marked = re.findall(r"\[DEPLOYER:\s[^\[\]]+\]", text_of(name))
     if name == "governance":
         assert opened == len(marked) + 1, "an open place; the first only says what they look like"
         assert len(marked) > 20

@@ -14,6 +14,7 @@ from oracle.commands.methods import written
 from oracle.config.settings import Settings
 from oracle.config.venues import facts_of
 from oracle.core.params import IndexInstrument, Role, World
+from oracle.errors import ConfigError
 from oracle.methods import hk1, load, rules_at, shipped
 from oracle.publishers.openapi import OPERATIONS, OTHERS
 
@@ -140,7 +141,7 @@ def test_what_it_says_of_conversions_and_thin_markets_is_configured() -> None:
     assert (rules.ladder.groups_normal_min, rules.ladder.groups_degraded_min) == (3, 2)
     assert rules.index.groups_configured_min == 3
     assert indices["BTC-USD"].rules == hk1.SETS[-1]
-    thin = config.rules.ruleset(hk1.SETS[-1], {}, kind="reference", tier=2, wrong=lambda *said: AssertionError(said))
+    thin = config.rules.ruleset(hk1.SETS[-1], {}, kind="reference", tier=2, wrong=lambda *said: ConfigError(str(said)))
     assert (thin.source.stale_ms_max, thin.ladder.fallback_ms_max, thin.mark.band_bps) == (30_000, 30_000, 300.0)
 
 

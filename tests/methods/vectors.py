@@ -14,6 +14,7 @@ prices; FTX' post on index caps; OKX' index of SOPH-USDT as seen on 9 September 
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -28,10 +29,13 @@ def rows(text: str) -> list[Any]:
 
 
 def paired(text: str) -> list[Any]:
-    """`rows`, where cells with an @ are (value, weight) pairs, and the others come before them."""
+    """`rows`, of which the cells with an @ are value@weight, or value@weight*times, and are handed on as one list."""
     found = []
     for name, *cells in (line.split() for line in text.strip().splitlines()):
-        pairs = [(float(value), float(weight)) for value, _, weight in (c.partition("@") for c in cells if "@" in c)]
+        pairs = []
+        for cell in (cell for cell in cells if "@" in cell):
+            value, weight, times = re.fullmatch(r"(.+)@([^*]+)(?:\*(.+))?", cell).groups("1")  # type: ignore[union-attr]
+            pairs += [(float(value), float(weight))] * int(times)
         found.append(pytest.param(*[cell for cell in cells if "@" not in cell], pairs, id=name))
     return found
 
@@ -173,7 +177,7 @@ PYTH = paired("""
     PUB-PYTH-9 10510,500 10000@10 10020@10 11000@10 11020@10
     PUB-PYTH-18 11000,250 10000@1000 11000@200 11100@350
     PUB-PYTH-22 10001000,4000 10000000@5000 10010000@5000 10000000@1000
-    PUB-PYTH-23 10100,10 9900@10 10100@10x10
+    PUB-PYTH-23 10100,10 9900@10 10100@10*10
     PUB-PYTH-38 unknown 10000@0
     PUB-PYTH-39 115000000,94900000 21000000@100000 209900000@1000000
 """)
