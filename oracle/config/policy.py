@@ -27,7 +27,7 @@ from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos
 from oracle.errors import ConfigError
 
 # An owner's largest share of the votes, by kind of index: at a quarter and above, three others do not outvote him
-# comfortably; the indices that only convert need fewer owners (HK-1, section 2, S3).
+# comfortably; the indices that only convert need fewer owners (HK-1 S3).
 SHARE_MAX: Mapping[str, float] = {"reference": 0.25, "conversion": 0.5}
 DAY_MS = 86_400_000
 GAP_MS_MAX = 7 * DAY_MS  # a symbol that is away for longer has not been renamed

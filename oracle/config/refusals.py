@@ -27,6 +27,7 @@ from oracle.core.params import Rules
 from oracle.core.types import Nanos
 from oracle.errors import ConfigError
 
+REMEMBERED = ("stale_window", "clock_window_ms", "clock_offset_ms_max")  # how long and how a source is remembered
 Outcome = Literal["passes", "refused", "warns", "exempt"]
 
 
@@ -188,6 +189,7 @@ def _hear_index(settings: Settings, i: int, at_ns: Nanos, docket: Docket, elsewh
     if rules is None:
         return
     case = Case(settings, at, index, rules, votes, outside, at_ns)
+    docket.enter("memory", index.id, Heard("each source is remembered by one rule", list(_remembered(case, docket))))
     docket.cases.append(case)
     for rule, hear in policy.ALWAYS:
         docket.enter(rule, index.id, hear(case))
@@ -198,6 +200,19 @@ def _hear_index(settings: Settings, i: int, at_ns: Nanos, docket: Docket, elsewh
             docket.enter(rule, index.id, hear(case))
         else:
             docket.rulings.append(Ruling(rule, index.id, "exempt", index.status))
+
+
+def _remembered(case: Case, docket: Docket) -> Iterator[ConfigError]:
+    """A source is remembered once, whoever reads it: a TEST index must not change what a LIVE one knows."""
+    mine = {place.spelling.name for place in (*case.votes, *case.outside)}
+    for other in docket.cases:
+        shared = [p.spelling.name for p in (*other.votes, *other.outside) if p.spelling.name in mine]
+        for name in REMEMBERED:
+            here, there = getattr(case.rules.source, name), getattr(other.rules.source, name)
+            if shared and here != there:
+                problem = f"is {there:g} for {other.index.id}, which reads {shared[0]} too"
+                path: Path = (*case.at, "rules", "source", name)
+                yield case.settings.wrong(path, here, problem, "the same for every index that shares a source")
 
 
 def _contradicted(settings: Settings, found: Sequence[Place], elsewhere: dict[str, Place]) -> Iterator[ConfigError]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from oracle.core.index import Backing, Candidate, group_prices
+from oracle.core.index import Backing, Candidate, Memory, group_prices
 from oracle.core.maths import median_sorted
 from oracle.core.method import IndexMethod
 from oracle.core.params import IndexInstrument, Role, World
@@ -74,7 +74,7 @@ class Plan:
         self.outside: list[tuple[str, float]] = []  # the fresh outside perpetuals of this beat, each with its venue
 
 
-def candidates(plan: Plan, facts: Facts, rates: dict[str, float], value: float) -> list[Candidate]:
+def candidates(plan: Plan, facts: Facts, rates: dict[str, float], memory: Memory, value: float) -> list[Candidate]:
     """Every source, examined alone and converted (S1 to S5, S7, S9), with the verdict it has before the vote.
 
     `value` is the index last published, unrounded (0.0: none): a price in its neighbourhood is of the right asset.
@@ -92,9 +92,13 @@ def candidates(plan: Plan, facts: Facts, rates: dict[str, float], value: float) 
             if c.price == 0.0:
                 c.verdict = Verdict.NO_CONVERSION
     for place, from_ns, to_ns in plan.dated:
-        if place < len(found) and not _listed(from_ns, to_ns, at_ns):
-            found[place].price, found[place].verdict = 0.0, Verdict.NOT_LISTED
-    _quarantine(plan, found, value)
+        if place < len(found):
+            c = found[place]
+            if not _listed(from_ns, to_ns, at_ns):
+                c.price, c.verdict = 0.0, Verdict.NOT_LISTED
+            elif c.verdict is None and c.price == 0.0:  # listed since it was last heard of
+                c.price = examined[place].price * c.rate
+    _quarantine(plan, found, memory, value)
     return found
 
 
@@ -159,11 +163,16 @@ def _listed(from_ns: Nanos, to_ns: Nanos, at_ns: Nanos) -> bool:
     return from_ns <= at_ns and (not to_ns or at_ns < to_ns)
 
 
-def _quarantine(plan: Plan, found: list[Candidate], value: float) -> None:
+def _quarantine(plan: Plan, found: list[Candidate], memory: Memory, value: float) -> None:
     """Set aside whoever's price is of another asset: many times, or a small share of, what the others say (S9).
 
     It stays aside until an operator includes it: a symbol that changed its meaning does not change it back by itself.
+    An index judges for itself alone: what one takes for another asset is no verdict on the source elsewhere.
     """
+    for place in memory.quarantined:
+        c = found[place]
+        if c.verdict is None or c.verdict is Verdict.CLOSED:
+            c.price, c.verdict = 0.0, Verdict.QUARANTINED
     most = plan.identity_ratio_max
     low, high = value / most, value * most
     suspects = [c for c in found if c.verdict is None and not low <= c.price <= high]
@@ -175,7 +184,5 @@ def _quarantine(plan: Plan, found: list[Candidate], value: float) -> None:
     centre = median_sorted(ordered)
     for c in suspects:
         if not centre / most <= c.price <= centre * most:
-            assert c.known is not None
-            c.known.quarantined = True
+            memory.quarantined.append(c.place)
             c.price, c.verdict = 0.0, Verdict.QUARANTINED
-            plan.examined[c.place] = _UNKNOWN  # what is known of it has changed: it is looked at again

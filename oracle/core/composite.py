@@ -7,7 +7,7 @@ not the median of ratios, and it is the first that is published. Nothing is roun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
+from math import fsum, prod
 
 from oracle.core.index import Backing, Candidate, Cohort
 from oracle.core.types import NANOS_PER_MS, Reason, Verdict
@@ -20,15 +20,14 @@ def product(legs: Sequence[Candidate], skew_ms_max: int) -> Cohort:
     `skew_ms_max` apart (LEGS_SKEWED); a leg whose market is closed has no time of its own to differ in. Groups and
     breakdown are the least of the legs', the confidence their sum: relative errors of factors add.
     """
-    if any(c.price <= 0.0 for c in legs):
+    if not legs or any(c.price <= 0.0 for c in legs):
         return Cohort(reasons=[Reason.LEG_UNUSABLE])
     ages = [c.age_ns for c in legs if c.verdict is not Verdict.CLOSED]
     if ages and max(ages) - min(ages) > skew_ms_max * NANOS_PER_MS:
         return Cohort(reasons=[Reason.LEGS_SKEWED])
-    price = 1.0
     for c in legs:
-        price *= c.price
         c.verdict = c.verdict or Verdict.USED
+    price = prod(sorted([c.price for c in legs]))  # so that the order of three or more cannot show in a digit
     backings = [c.leg or Backing() for c in legs]
     n_groups = min(backing.n_groups for backing in backings)
     return Cohort(

@@ -222,7 +222,8 @@ class Engine:
         if command.action in (Action.EXCLUDE, Action.INCLUDE):
             if (source := self._names.get(command.target)) is not None:
                 self.state.sources[source].excluded = command.action is Action.EXCLUDE
-                self.state.sources[source].quarantined = False
+                for place in self._voters[source]:
+                    step_index.readmit(self.state.indices[place], self.world.indices[place], source)
             return
         if command.action is Action.START:
             self._start()
@@ -232,7 +233,7 @@ class Engine:
                 step_index.order(self.state.indices[place], command.action, self.state.at_ns)
 
     def _start(self) -> None:
-        """The process began: nothing that was known is current, and every instrument warms up (section 4)."""
+        """The process began: nothing that was known is current, and every instrument warms up."""
         for source in self.state.sources:
             forget_price(source)
         for index in self.state.indices:

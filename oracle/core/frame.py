@@ -1,8 +1,8 @@
 """The safety that every published instrument has, whichever methodology prices it, as dated sets of parameters.
 
 When a source's word is fresh, when an index may be used, what surveillance reports: these are the oracle's own rules
-(HK-1 sections 2 and 4), and a venue's methodology runs within them, so that its index cannot look alive when its
-sources are dead. A change is a new constant with its own date, never an edit.
+(HK-1 S1 to S9, and its states), and a venue's methodology runs within them, so that its index cannot look alive when
+its sources are dead. A change is a new constant with its own date, never an edit.
 """
 
 from __future__ import annotations

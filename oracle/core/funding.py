@@ -1,4 +1,4 @@
-"""The funding rate of an interval: the mean premium, pulled towards interest within a clamp, capped (HK-1 section 6).
+"""The funding rate of an interval: the mean premium, pulled towards interest within a clamp, capped (HK-1 F3 to F7).
 
 Samples are summed as the integers they are published as, so the mean is exact and anyone can repeat it.
 """

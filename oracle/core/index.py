@@ -1,4 +1,4 @@
-"""How prices become an index: groups, outliers, readmission, the median, its trustworthiness (HK-1 section 3).
+"""How prices become an index: groups, outliers, readmission, the median, its trustworthiness (HK-1 I2 to I8).
 
 One owner has one vote: a group's price is the median of its sources, the index the median of the groups.
 """
@@ -33,10 +33,14 @@ class Member(Struct, array_like=True):
 
 
 class Memory(Struct, array_like=True):
-    """What an index remembers of its sources, in configured order, and what its methodology notes besides."""
+    """What an index remembers of its sources, in configured order, and what its methodology notes besides.
+
+    `quarantined` are the places of those whose price was another asset's (S9).
+    """
 
     members: list[Member]
     notes: Notes = field(default_factory=Notes)
+    quarantined: list[int] = field(default_factory=list)
 
 
 class Backing(Struct, array_like=True, frozen=True):

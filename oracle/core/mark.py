@@ -1,4 +1,4 @@
-"""The mark price: the median of a basis leg, a book leg and a funding leg, clamped twice (HK-1 section 5).
+"""The mark price: the median of a basis leg, a book leg and a funding leg, clamped twice (HK-1 M1 to M8).
 
 Nothing the platform's own feed says can move the mark further from the index than the band: the band comes last and
 always wins.

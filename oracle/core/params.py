@@ -35,7 +35,7 @@ def word(rule: str, text: str, unit: str = "word") -> Meta:
 
 
 class SourceRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a source's price counts (HK-1 section 2)."""
+    """When a source's price counts (HK-1 S1 to S9)."""
 
     trade_anchor_ms: Annotated[int, ms("S1, S8", "a trade this young anchors the price", 1_000, 3_600_000)]
     spread_bps_max: Annotated[float, bps("S2", "a wider book is WIDE", 1, 10_000)]
@@ -57,7 +57,7 @@ class SourceRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class IndexRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How prices become an index (HK-1 section 3)."""
+    """How prices become an index (HK-1 I1 to I8)."""
 
     groups_configured_min: Annotated[int, num("I1", "independent groups an instrument must be configured with", 1, 100)]
     outlier_mad_factor: Annotated[float, num("I3", "width of the band in robust standard deviations", 1, 20, "ratio")]
@@ -76,7 +76,7 @@ class IndexRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LadderRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The thresholds and dwell times of the states (HK-1 section 4)."""
+    """The thresholds and dwell times of the states (HK-1, States)."""
 
     groups_normal_min: Annotated[int, num("NORMAL", "anchored groups", 1, 100)]
     groups_degraded_min: Annotated[int, num("DEGRADED", "groups", 1, 100)]
@@ -109,7 +109,7 @@ class LadderRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MarkRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The product price (HK-1 section 5)."""
+    """The product price (HK-1 M1 to M8)."""
 
     basis_tau_ms: Annotated[int, ms("M1", "time constant of the basis EMA", 1_000, 3_600_000)]
     book_tau_ms: Annotated[int, ms("M4", "time constant of the book-leg EMA that joins two legs", 1_000, 3_600_000)]
@@ -121,7 +121,7 @@ class MarkRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class FundingRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Premium and funding (HK-1 section 6)."""
+    """Premium and funding (HK-1 F1 to F7)."""
 
     sample_ms: Annotated[int, ms("F1", "grid of the premium samples", 100, 3_600_000)]
     sample_late_ms_max: Annotated[

@@ -1,4 +1,4 @@
-"""What is known of each source, and what its price counts for before it meets the others (HK-1 section 2).
+"""What is known of each source, and what its price counts for before it meets the others (HK-1 S1 to S7).
 
 Age is the heart of it. Only a message that states this source's book makes its price younger: no heartbeat, no other
 symbol, and no trade either, because a price is bounded by the book and a dead book channel with living trades must
@@ -39,7 +39,6 @@ class SourceState(Struct, array_like=True):
     bid_size: float = 0.0
     ask_size: float = 0.0
     depth: Depth | None = None
-    quarantined: bool = False
 
 
 class Examined(Struct, frozen=True, gc=False):
@@ -139,8 +138,8 @@ def examine(state: SourceState, within: Bounds, at_ns: Nanos) -> Examined:
     anchored_ns = state.last_trade_ns + within.trade_anchor_ns
     traded = state.last_trade_ns > 0 and at_ns <= anchored_ns
     until_ns = anchored_ns if traded else NEVER_NS
-    if state.excluded or state.quarantined or age_ns > within.stale_ns_max:
-        verdict = Verdict.EXCLUDED if state.excluded else Verdict.QUARANTINED if state.quarantined else Verdict.STALE
+    if state.excluded or age_ns > within.stale_ns_max:
+        verdict = Verdict.EXCLUDED if state.excluded else Verdict.STALE
         return Examined(0.0, age_ns, verdict, traded, since_ns, until_ns)
     if (against := _against_book(state, within)) is not None:
         return Examined(0.0, age_ns, against, traded, since_ns, min(until_ns, since_ns + within.stale_ns_max))
@@ -163,9 +162,8 @@ def examine_reference(state: SourceState, source: Source, at_ns: Nanos) -> Exami
     if not state.stated_ns:
         return Examined(0.0, 0, Verdict.NO_PRICE if state.link_up else Verdict.LINK_DOWN, False, NEVER_NS, at_ns)
     since_ns = min(state.event_ns, state.stated_ns)
-    if state.excluded or state.quarantined:
-        verdict = Verdict.EXCLUDED if state.excluded else Verdict.QUARANTINED
-        return Examined(0.0, at_ns - since_ns, verdict, False, since_ns, at_ns)
+    if state.excluded:
+        return Examined(0.0, at_ns - since_ns, Verdict.EXCLUDED, False, since_ns, at_ns)
     stale = open_ns(source.calendar, since_ns, at_ns) > source.age_ms_max * NANOS_PER_MS
     closed = not is_open(source.calendar, at_ns)
     found = Verdict.STALE if stale else Verdict.CLOSED if closed else None

@@ -1,4 +1,4 @@
-"""The ladder: eight states as a table, drawn here once, moved by what the conditions call for (HK-1 section 4).
+"""The ladder: eight states as a table, drawn here once, moved by what the conditions call for (HK-1, States).
 
 Down at once, up only after a dwell time without a break. A state machine is a table: `LADDER` has a row for every
 (state, call) pair, and the methodology prints it. SUSPENDED lies over the ladder: the platform's order shows on top
@@ -158,7 +158,7 @@ def _degrade(called: Called, now: Conditions, rules: LadderRules, offset_ms: flo
 
 
 def _call_from_halt(rung: Rung, now: Conditions, rules: LadderRules) -> Called:
-    """A halt ends by itself, unless it was long or the price went far: then somebody must have looked (section 4)."""
+    """A halt ends by itself, unless it was long or the price went far: then somebody must have looked."""
     if now.n_groups < rules.groups_normal_min or now.spread * 10_000.0 > rules.halt_up_bps:
         return Called(State.HALTED, [Reason.FEW_GROUPS])
     long = now.at_ns - rung.since_ns > rules.acknowledge_after_ms * NANOS_PER_MS

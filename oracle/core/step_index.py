@@ -1,6 +1,6 @@
 """One index at one beat: sources are examined, the method votes, the ladder moves, the value of the rung is published.
 
-What each rung publishes (HK-1 section 4): NORMAL and DEGRADED the vote; TWO_GROUPS the vote, moving no faster than the
+What each rung publishes (HK-1, States): NORMAL and DEGRADED the vote; TWO_GROUPS the vote, moving no faster than the
 slew; PERP_IMPLIED the last good value times the median return of outside perpetuals, bounded; LAST_GOOD the last good
 value; HALTED and WARMING nothing.
 """
@@ -78,6 +78,13 @@ def start(index: IndexState) -> None:
     index.limited_since_ns, index.liquidation_ok, index.sampling_ok = 0, False, False
 
 
+def readmit(index: IndexState, instrument: IndexInstrument, source: int) -> None:
+    """An operator has looked at a source: it is no longer taken for another asset (S9)."""
+    if source in instrument.sources:
+        place = instrument.sources.index(source)
+        index.memory.quarantined = [other for other in index.memory.quarantined if other != place]
+
+
 def order(index: IndexState, action: Action, at_ns: Nanos) -> None:
     """An order concerning this instrument. Orders change states; none of them sets a value."""
     rung = index.rung
@@ -106,7 +113,9 @@ def step(plan: Plan, index: IndexState, facts: Facts, second: bool) -> tuple[lis
     """The values of an index at a beat, and what each of its sources counted for. `second`: a new one began."""
     at_ns, rules = facts.at_ns, plan.instrument.rules
     rates = rates_of(plan, facts)
-    found_sources = legs(plan, facts) if plan.instrument.legs else candidates(plan, facts, rates, index.value)
+    found_sources = (
+        legs(plan, facts) if plan.instrument.legs else candidates(plan, facts, rates, index.memory, index.value)
+    )
     cohort = plan.method.index(found_sources, index.memory, rules, at_ns)
     perps = perp_prices(plan, rates, at_ns)
     called, before = _called(plan, index, facts, cohort, perps), index.rung.shown()

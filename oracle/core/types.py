@@ -66,7 +66,7 @@ class Action(StrEnum):
 
 @at_hand
 class State(StrEnum):
-    """The ladder of HK-1 section 4; the order of the members is the order of severity."""
+    """The ladder of HK-1; the order of the members is the order of severity."""
 
     NORMAL = "NORMAL"
     DEGRADED = "DEGRADED"

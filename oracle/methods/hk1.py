@@ -28,7 +28,7 @@ SETS: tuple[Rules, ...] = (frame.rules(0, "1.0.0"),)
 
 
 def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: Nanos) -> Cohort:
-    """Freshness, frozen books, outliers, anchoring, then one vote a group (sections 2 and 3)."""
+    """Freshness, frozen books, outliers, anchoring, then one vote a group (S1 to S9, I2 to I7)."""
     members = memory.members
     fresh = [c for c in candidates if c.verdict is None]
     judge_frozen(fresh, members, rules.source, at_ns)
@@ -41,26 +41,26 @@ def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: 
 
 
 def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
-    """The median of three legs, clamped to a step and to the band (section 5)."""
+    """The median of three legs, clamped to a step and to the band (M1 to M8)."""
     return median_mark(memory, now, perp.rules.mark, perp.price_decimals, perp.tick_units)
 
 
 def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """The impact premium (section 6, F1 and F2)."""
+    """The impact premium (F1 and F2)."""
     notional = perp.rules.funding.impact_notional
     return impact_sample(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
 
 
 def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every sample counts the same (section 6, F3)."""
+    """Every sample counts the same (F3)."""
     take(state, premium_e10)
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The clamped mean premium (section 6, F3 to F5)."""
+    """The clamped mean premium (F3 to F5)."""
     return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda premium: rate(premium, perp.rules))
 
 
 def rate(premium: float, rules: Rules) -> Rated:
-    """F = clamp(P̄ + clamp(r − P̄, ±C), ±cap) (section 6, F5)."""
+    """F = clamp(P̄ + clamp(r − P̄, ±C), ±cap) (F5)."""
     return dampened(premium, interest(rules.funding), rules.funding.inner_clamp, rules.funding.cap)

@@ -96,6 +96,7 @@ class Session(ABC):
     """One connection's worth of a venue's protocol. Subclasses are one file a venue."""
 
     venue: ClassVar[str]
+    markets: ClassVar[tuple[str, ...]] = ()  # those it reads; none named: it reads alike whatever the market
     symbols_max: ClassVar[int] = 50  # feeds one connection may carry
     frame_bytes_max: ClassVar[int] = 1 << 20
     ping_ms: ClassVar[int] = 0  # how often `idle` wants to be called; 0: the venue needs no client ping
@@ -112,6 +113,8 @@ class Session(ABC):
     def __init__(self, feeds: Sequence[Feed], market: str = "spot") -> None:
         if len({f.symbol for f in feeds}) != len(feeds):
             raise ValueError("a session reads a symbol once")
+        if self.markets and market not in self.markets:
+            raise ValueError(f"of {self.venue} the market {market} is not read, only {' and '.join(self.markets)}")
         self.feeds = tuple(feeds)
         self.market = market
         self.sources = {f.symbol: f.source for f in feeds}

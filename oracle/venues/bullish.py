@@ -108,12 +108,8 @@ class Session(base.Session):
     symbols_max = 100
     ping_ms = 30_000
     words = ('"method":"subscribe"', '"method":"unsubscribe"')
+    markets = tuple(ROUTES)
     tops: ClassVar = {"spot": REST_TOP}
-
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        if market not in ROUTES:
-            raise ValueError(f"the markets of Bullish are {', '.join(ROUTES)}")
 
     def url(self) -> str:
         """The address to dial."""

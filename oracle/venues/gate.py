@@ -16,21 +16,20 @@ Over REST the top is that of `GET /spot/order_book`, at `current`, when the answ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
-from oracle.venues import base
+from oracle.venues import _gate, base
 
 URL = "wss://api.gateio.ws/ws/v4/"
 TICKER, TRADES = "spot.book_ticker", "spot.trades"
-TICKER_KEYS, TRADE_KEYS = 10, 10  # of a message without what may be missing
-UNKNOWN_PAIR = 2
+DIALECT = _gate.Dialect("spot", (TICKER, TRADES), "currency pair")
+TOP_KEYS, DEAL_KEYS = 7, 7  # of a top, and of a trade without what may be missing
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
-EVENTS = ("subscribe", "unsubscribe")
 TOP = base.RestTop(
     url="https://api.gateio.ws/api/v4/spot/order_book?currency_pair={symbol}&limit=1",
     bid="bids.0.0", bid_size="bids.0.1", ask="asks.0.0", ask_size="asks.0.1", time="current",
@@ -73,60 +72,36 @@ class _Deal(Struct, gc=False):
     range: str | UnsetType = UNSET
 
 
-class _Push(Struct):
-    channel: str
-    event: Literal["update"]
-    time: int | UnsetType = UNSET
-    time_ms: int | UnsetType = UNSET
-
-
-class _Tops(_Push, kw_only=True):
+class _Tops(_gate.Push, kw_only=True):
     result: _Top
 
 
-class _TopTexts(_Push, kw_only=True):
+class _TopTexts(_gate.Push, kw_only=True):
     result: _TopText
 
 
-class _Deals(_Push, kw_only=True):
+class _Deals(_gate.Push, kw_only=True):
     result: _Deal
 
 
-_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, range(TICKER_KEYS, TICKER_KEYS + 3))
+_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, range(_gate.PUSH_KEYS + TOP_KEYS, _gate.PUSH_KEYS + TOP_KEYS + 3))
 _TOP_TEXT: base.Decoder[_TopTexts] = base.Decoder(_TopTexts)
-_DEAL: base.Decoder[_Deals] = base.Decoder(_Deals, range(TRADE_KEYS, TRADE_KEYS + 5))
+_DEAL: base.Decoder[_Deals] = base.Decoder(_Deals, range(_gate.PUSH_KEYS + DEAL_KEYS, _gate.PUSH_KEYS + DEAL_KEYS + 5))
 _ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
 
 
-class Session(base.Session):
+class Session(_gate.Session):
     """A public connection to the spot market."""
 
     venue = "gate"
-    symbols_max = 100
+    dialect = DIALECT
     ping_ms = 5_000
-    words = ('"event":"subscribe"', '"event":"unsubscribe"')
+    markets = ("spot",)
     tops: ClassVar = {"spot": TOP}
-
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        if market != "spot":
-            raise ValueError("of Gate, the spot market is read")
-        self._unheard = set(self.sources)
 
     def url(self) -> str:
         """The address to dial."""
         return URL
-
-    def open(self) -> list[base.Send]:
-        """A subscription a pair and channel."""
-        self._unheard = set(self.sources)
-        return [send for symbol in self.sources for send in _subscriptions(symbol, {})]
-
-    def idle(self, now_ns: Nanos) -> list[base.Send]:
-        """A ping, whose answer shows that a quiet line is alive; what was not heard is asked for again."""
-        stamp = {"time": now_ns // NANOS_PER_S}
-        again = [send for symbol in self.sources if symbol in self._unheard for send in _subscriptions(symbol, stamp)]
-        return [base.Send(_dump({**stamp, "channel": "spot.ping"})), *again]
 
     def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         """The fact in one frame. Raises VenueError."""
@@ -140,11 +115,8 @@ class Session(base.Session):
 
     def _read_top(self, data: bytes, recv_ns: Nanos) -> BookTop:
         push = _decoded_top(data)
-        if push.channel != TICKER:
-            raise VenueError(Refusal.UNKNOWN_MESSAGE, push.channel[:40])
+        _gate.check_push(push, TICKER, data, TOP_KEYS)
         said = push.result
-        if data.count(b'":') != TICKER_KEYS + _extra(push):
-            base.check_strictly(data)
         source, venue_ns = self.source_of(said.s), base.event_time(said.t, NANOS_PER_MS, recv_ns)
         top = base.top(source, said.b, said.B, said.a, said.A, venue_ns, recv_ns)
         self._unheard.discard(said.s)
@@ -152,12 +124,8 @@ class Session(base.Session):
 
     def _read_trade(self, data: bytes, recv_ns: Nanos) -> Trade:
         push = _DEAL(data)
-        if push.channel != TRADES:
-            raise VenueError(Refusal.UNKNOWN_MESSAGE, push.channel[:40])
         said = push.result
-        extra = _extra(push) + (said.id_market is not UNSET) + (said.range is not UNSET)
-        if data.count(b'":') != TRADE_KEYS + extra:
-            base.check_strictly(data)
+        _gate.check_push(push, TRADES, data, DEAL_KEYS + (said.id_market is not UNSET) + (said.range is not UNSET))
         side = SIDES.get(said.side)
         if side is None:
             raise VenueError(Refusal.WRONG_SHAPE, said.side[:40])
@@ -165,43 +133,19 @@ class Session(base.Session):
         return Trade(source, base.price(said.price), base.size(said.size), side, venue_ns, recv_ns)
 
 
-class Mimic(base.Mimic):
+class Mimic(_gate.Mimic):
     """Gate as the simulator plays it."""
 
     venue = "gate"
+    dialect = DIALECT
 
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        self._count = 0
-
-    def hear(self, data: str, now_ns: Nanos) -> list[str]:
-        """A pong, an acknowledgement of pairs that exist, or what is wrong with the request."""
-        said: dict[str, Any] = {"time": now_ns // NANOS_PER_S, "time_ms": now_ns // NANOS_PER_MS}
-        try:
-            call = msgspec.json.decode(data, type=_Call)
-        except msgspec.DecodeError:
-            return [_failed(said, "invalid request")]
-        said |= {"channel": call.channel, "event": call.event}
-        if call.channel == "spot.ping":
-            return [_dump({**said, "channel": "spot.pong", "error": None, "result": None})]
-        if call.channel not in (TICKER, TRADES) or call.event not in EVENTS:
-            return [_failed(said, f"unknown channel {call.channel}")]
-        unknown = [symbol for symbol in call.payload if symbol not in self.symbols.values()]
-        if unknown:
-            return [_failed(said, f"unknown currency pair {unknown[0]}")]
-        return [_dump({**said, "payload": call.payload, "result": {"status": "success"}})]
-
-    def speak(self, fact: BookTop | Trade) -> list[str]:
-        """One frame of the book ticker or of the trades."""
-        self._count += 1
-        symbol, time_ms = self.symbols[fact.source], fact.venue_ns // NANOS_PER_MS
-        head = {"time": time_ms // 1_000, "time_ms": time_ms}
+    def result(self, fact: BookTop | Trade, symbol: str, time_ms: int) -> object:
+        """A top or a trade."""
         if isinstance(fact, BookTop):
             bid = {"b": _or_empty(fact.bid), "B": base.decimal_text(fact.bid_size)}
             ask = {"a": _or_empty(fact.ask), "A": base.decimal_text(fact.ask_size)}
-            top = {"t": time_ms, "u": self._count, "s": symbol, **bid, **ask}
-            return [_dump({**head, "channel": TICKER, "event": "update", "result": top})]
-        deal = {
+            return {"t": time_ms, "u": self._count, "s": symbol, **bid, **ask}
+        return {
             "id": self._count,
             "id_market": self._count,
             "create_time": time_ms // 1_000,
@@ -212,25 +156,11 @@ class Mimic(base.Mimic):
             "price": base.decimal_text(fact.price),
             "range": f"{self._count}-{self._count}",
         }
-        return [_dump({**head, "channel": TRADES, "event": "update", "result": deal})]
-
-
-class _Call(Struct):
-    channel: str
-    event: str = ""
-    payload: list[str] = []
 
 
 def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
     """The Session that reads a recording made at `url`."""
     return Session(feeds, market)
-
-
-def _subscriptions(symbol: str, stamp: dict[str, int]) -> list[base.Send]:
-    return [
-        base.Send(_dump({**stamp, "channel": channel, "event": "subscribe", "payload": [symbol]}))
-        for channel in (TICKER, TRADES)
-    ]
 
 
 def _decoded_top(data: bytes) -> _Tops:
@@ -252,10 +182,6 @@ def _float(text: str) -> float:
         raise VenueError(Refusal.WRONG_SHAPE, text[:40]) from None
 
 
-def _extra(push: _Push) -> int:
-    return (push.time is not UNSET) + (push.time_ms is not UNSET)
-
-
 def _created_ns(text: str, recv_ns: Nanos) -> Nanos:
     """Milliseconds with a fraction, to the nanosecond. Raises VenueError TIME_UNIT."""
     whole, _, fraction = text.partition(".")
@@ -269,20 +195,10 @@ def _check_other(said: dict[str, Any]) -> None:
     """Raise VenueError unless the message is an acknowledgement or a pong."""
     if "method" in said or "params" in said:
         raise VenueError(Refusal.OLD_DIALECT, str(said.get("method"))[:40])
-    error, result = said.get("error"), said.get("result")
-    if error is not None or (isinstance(result, dict) and result.get("status") == "fail"):
-        raise VenueError(Refusal.VENUE_ERROR, str(error)[:120])
-    if said.get("event") not in EVENTS and said.get("channel") != "spot.pong":
+    _gate.check_answer(said)
+    if said.get("event") not in _gate.EVENTS and said.get("channel") != DIALECT.pong:
         raise VenueError(Refusal.UNKNOWN_MESSAGE, str(said.get("channel"))[:40])
 
 
 def _or_empty(value: float) -> str:
     return base.decimal_text(value) if value else ""
-
-
-def _failed(said: dict[str, Any], reason: str) -> str:
-    return _dump({**said, "error": {"code": UNKNOWN_PAIR, "message": reason}, "result": {"status": "fail"}})
-
-
-def _dump(said: dict[str, Any]) -> str:
-    return msgspec.json.encode(said).decode()

@@ -24,17 +24,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Nanos, Side, Trade
+from oracle.core.types import NANOS_PER_MS, BookTop, Nanos, Side, Trade
 from oracle.errors import Refusal, VenueError
-from oracle.venues import base
+from oracle.venues import _gate, base
 
 URL = "wss://fx-ws.gateio.ws/v4/ws/usdt"
 TICKER, TRADES, STATE = "futures.book_ticker", "futures.trades", "futures.tickers"
-CHANNELS = (TICKER, TRADES, STATE)
-PUSH_KEYS, TOP_KEYS, DEAL_KEYS = 3, 7, 6  # of an envelope without what may be missing, of a top, of a trade
+DIALECT = _gate.Dialect("futures", (TICKER, TRADES, STATE), "contract")
+TOP_KEYS, DEAL_KEYS = 7, 6  # of a top, and of a trade without what may be missing
 TRADES_MAX = 1024  # a message may carry so many and be read quickly
-UNKNOWN_CONTRACT = 2
-EVENTS = ("subscribe", "unsubscribe")
 
 OrEmpty: TypeAlias = float | Literal[""]
 
@@ -69,38 +67,32 @@ class _State(Struct, gc=False):
     time_ms: int = msgspec.field(name="t", default=0)
 
 
-class _Push(Struct):
-    channel: str
-    event: Literal["update"]
-    time: int | UnsetType = UNSET
-    time_ms: int | UnsetType = UNSET
-
-
-class _Tops(_Push, kw_only=True):
+class _Tops(_gate.Push, kw_only=True):
     result: _Top
 
 
-class _Deals(_Push, kw_only=True):
+class _Deals(_gate.Push, kw_only=True):
     result: list[_Deal]
 
 
-class _States(_Push, kw_only=True):
+class _States(_gate.Push, kw_only=True):
     result: list[_State]
 
 
-_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, range(PUSH_KEYS + TOP_KEYS, PUSH_KEYS + TOP_KEYS + 3))
-_DEALS: base.Decoder[_Deals] = base.Decoder(_Deals, range(PUSH_KEYS, 3 + PUSH_KEYS + (DEAL_KEYS + 1) * TRADES_MAX))
+_TOP: base.Decoder[_Tops] = base.Decoder(_Tops, range(_gate.PUSH_KEYS + TOP_KEYS, _gate.PUSH_KEYS + TOP_KEYS + 3))
+_DEALS: base.Decoder[_Deals] = base.Decoder(
+    _Deals, range(_gate.PUSH_KEYS, 3 + _gate.PUSH_KEYS + (DEAL_KEYS + 1) * TRADES_MAX)
+)
 _STATES: base.Decoder[_States] = base.Decoder(_States)
 _ANY: base.Decoder[dict[str, Any]] = base.Decoder(dict[str, Any])
 
 
-class Session(base.Session):
+class Session(_gate.Session):
     """A public connection to the USDT-settled perpetuals."""
 
     venue = "gate_futures"
-    symbols_max = 100
+    dialect = DIALECT
     ping_ms = 10_000
-    words = ('"subscribe"', '"unsubscribe"')
     tops: ClassVar = {
         "": base.RestTop(
             url="https://api.gateio.ws/api/v4/futures/usdt/order_book?contract={symbol}&limit=1",
@@ -112,31 +104,13 @@ class Session(base.Session):
         )
     }
 
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        self._unheard = set(self.sources)
-
     def url(self) -> str:
         """The address to dial."""
         return URL
 
-    def open(self) -> list[base.Send]:
-        """A subscription a contract and channel, without the time."""
-        return self._ask({})
-
     def greet(self, now_ns: Nanos) -> list[base.Send]:
         """A subscription a contract and channel, with the time that a request shall bear."""
-        return self._ask({"time": now_ns // NANOS_PER_S})
-
-    def _ask(self, stamp: dict[str, int]) -> list[base.Send]:
-        self._unheard = set(self.sources)
-        return [send for symbol in self.sources for send in _subscriptions(symbol, stamp)]
-
-    def idle(self, now_ns: Nanos) -> list[base.Send]:
-        """A ping, whose answer shows that a quiet line is alive; what was not heard is asked for again."""
-        stamp = {"time": now_ns // NANOS_PER_S}
-        again = [send for symbol in self.sources if symbol in self._unheard for send in _subscriptions(symbol, stamp)]
-        return [base.Send(_dump({**stamp, "channel": "futures.ping"})), *again]
+        return self._ask(_gate.stamp_of(now_ns))
 
     def receive(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         """The facts in one frame. Raises VenueError."""
@@ -152,7 +126,7 @@ class Session(base.Session):
 
     def _read_top(self, data: bytes, recv_ns: Nanos) -> BookTop:
         push = _TOP(data)
-        _check(push, TICKER, data, TOP_KEYS)
+        _gate.check_push(push, TICKER, data, TOP_KEYS)
         said = push.result
         source, venue_ns = self.source_of(said.s), base.event_time(said.t, NANOS_PER_MS, recv_ns)
         bid, bid_size = _level(said.b, said.B)
@@ -162,7 +136,7 @@ class Session(base.Session):
 
     def _read_trades(self, data: bytes, recv_ns: Nanos) -> list[base.Event]:
         push = _DEALS(data)
-        _check(push, TRADES, data, sum(DEAL_KEYS + (deal.is_internal is not UNSET) for deal in push.result))
+        _gate.check_push(push, TRADES, data, sum(DEAL_KEYS + (deal.is_internal is not UNSET) for deal in push.result))
         events: list[base.Event] = []
         for said in push.result:
             source, venue_ns = self.source_of(said.symbol), base.event_time(said.created_ms, NANOS_PER_MS, recv_ns)
@@ -184,42 +158,18 @@ class Session(base.Session):
         return events
 
 
-class Mimic(base.Mimic):
+class Mimic(_gate.Mimic):
     """Gate's perpetuals as the simulator plays them, to a client whose dial bore the header of decimal sizes."""
 
     venue = "gate_futures"
+    dialect = DIALECT
 
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        self._count = 0
-
-    def hear(self, data: str, now_ns: Nanos) -> list[str]:
-        """A pong, an acknowledgement of contracts that exist, or what is wrong with the request."""
-        head: dict[str, Any] = {"time": now_ns // NANOS_PER_S, "time_ms": now_ns // NANOS_PER_MS}
-        try:
-            call = msgspec.json.decode(data, type=_Call)
-        except msgspec.DecodeError:
-            return [_failed(head, "invalid request")]
-        if call.channel == "futures.ping":
-            return [_dump(head | {"channel": "futures.pong", "event": "", "result": None})]
-        head |= {"channel": call.channel, "event": call.event}
-        if call.channel not in CHANNELS or call.event not in EVENTS:
-            return [_failed(head, f"unknown channel {call.channel}")]
-        for symbol in call.payload:
-            if symbol not in self.symbols.values():
-                return [_failed(head, f"unknown contract {symbol}")]
-        return [_dump(head | {"payload": call.payload, "result": {"status": "success"}})]
-
-    def speak(self, fact: BookTop | Trade) -> list[str]:
-        """One frame of the book ticker or of the trades."""
-        self._count += 1
-        symbol, time_ms = self.symbols[fact.source], fact.venue_ns // NANOS_PER_MS
-        head = {"time": time_ms // 1_000, "time_ms": time_ms}
+    def result(self, fact: BookTop | Trade, symbol: str, time_ms: int) -> object:
+        """A top, or a list of one trade."""
         if isinstance(fact, BookTop):
             sides = {"b": fact.bid, "B": fact.bid_size, "a": fact.ask, "A": fact.ask_size}
             said = {name: base.decimal_text(value) if value else "" for name, value in sides.items()}
-            top = {"t": time_ms, "u": self._count, "s": symbol} | said
-            return [_dump({**head, "channel": TICKER, "event": "update", "result": top})]
+            return {"t": time_ms, "u": self._count, "s": symbol} | said
         deal = {
             "contract": symbol,
             "create_time": time_ms // 1_000,
@@ -228,33 +178,12 @@ class Mimic(base.Mimic):
             "price": base.decimal_text(fact.price),
             "size": base.decimal_text(-fact.size if fact.side is Side.SELL else fact.size),
         }
-        return [_dump({**head, "channel": TRADES, "event": "update", "result": [deal]})]
-
-
-class _Call(Struct):
-    channel: str
-    event: str = ""
-    payload: list[str] = []
+        return [deal]
 
 
 def session_for(url: str, feeds: Sequence[base.Feed], market: str = "spot") -> base.Session:
     """The Session that reads a recording made at `url`; there has been one dialect of the perpetuals."""
     return Session(feeds, market)
-
-
-def _subscriptions(symbol: str, stamp: dict[str, int]) -> list[base.Send]:
-    return [
-        base.Send(_dump({**stamp, "channel": channel, "event": "subscribe", "payload": [symbol]}))
-        for channel in CHANNELS
-    ]
-
-
-def _check(push: _Push, channel: str, data: bytes, keys: int) -> None:
-    """Raise VenueError unless the push is of this channel and no key in it, of so many in its result, is said twice."""
-    if push.channel != channel:
-        raise VenueError(Refusal.UNKNOWN_MESSAGE, push.channel[:40])
-    if data.count(b'":') != PUSH_KEYS + keys + (push.time is not UNSET) + (push.time_ms is not UNSET):
-        base.check_strictly(data)
 
 
 def _level(price: OrEmpty, size: OrEmpty) -> tuple[float, float]:
@@ -264,16 +193,7 @@ def _level(price: OrEmpty, size: OrEmpty) -> tuple[float, float]:
 
 def _check_other(said: dict[str, Any]) -> None:
     """Raise VenueError unless the message is an acknowledgement or a pong."""
-    channel, error, result = said.get("channel"), said.get("error"), said.get("result")
-    if error is not None or (isinstance(result, dict) and result.get("status") == "fail"):
-        raise VenueError(Refusal.VENUE_ERROR, str(error)[:120])
-    if channel != "futures.pong" and not (channel in CHANNELS and said.get("event") in EVENTS):
+    _gate.check_answer(said)
+    channel = said.get("channel")
+    if channel != DIALECT.pong and not (channel in DIALECT.channels and said.get("event") in _gate.EVENTS):
         raise VenueError(Refusal.UNKNOWN_MESSAGE, str(channel)[:40])
-
-
-def _failed(head: dict[str, Any], reason: str) -> str:
-    return _dump(head | {"error": {"code": UNKNOWN_CONTRACT, "message": reason}, "result": {"status": "fail"}})
-
-
-def _dump(said: dict[str, Any]) -> str:
-    return msgspec.json.encode(said).decode()

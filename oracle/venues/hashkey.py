@@ -96,12 +96,8 @@ class Session(base.Session):
 
     venue = "hashkey"
     ping_ms = 10_000
+    markets = ("spot",)
     tops: ClassVar = {"spot": TOP}
-
-    def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
-        super().__init__(feeds, market)
-        if market != "spot":
-            raise ValueError("of HashKey, the spot market is read")
 
     def url(self) -> str:
         """The address to dial."""

@@ -104,12 +104,11 @@ class Session(base.Session):
     venue = "htx"
     frame_bytes_max = FRAME_BYTES_MAX
     words = ('"sub":', '"unsub":')
+    markets = ("spot",)
     tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        if market != "spot":
-            raise ValueError("of HTX, the spot market is read")
         self.sources = {feed.symbol.lower(): feed.source for feed in feeds}
         if len(self.sources) != len(self.feeds):
             raise ValueError("a session reads a symbol once")

@@ -137,13 +137,12 @@ class Session(base.Session):
     ping_ms = 9_000
     lifetime_ms = 86_400_000  # that of the token, which the venue advises to change
     words = ('"type":"subscribe"', '"type":"unsubscribe"')
+    markets = ("spot",)
     tops: ClassVar = {"spot": TOP}
     top_topic, top_subject = LEVEL1, "level1"
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        if market != "spot":
-            raise ValueError("of KuCoin, the spot market is read")
         self._tops = {self.top_topic + symbol: source for symbol, source in self.sources.items()}
         self._mark = f'"subject":"{self.top_subject}"'.encode()
         self._url = URL

@@ -87,12 +87,11 @@ class Session(base.Session):
 
     venue = "lmax"
     dials_per_minute_max = 20
+    markets = ("spot",)
     tops: ClassVar = {"spot": TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        if market != "spot":
-            raise ValueError("of LMAX Digital, the spot market is read")
         self._since_ns: Nanos = 0  # when the subscriptions were acknowledged
         self._last: dict[int, str] = {}  # by source, the number of the last trade
 

@@ -74,12 +74,11 @@ class Session(base.Session):
     ping_ms = 15_000
     lifetime_ms = 86_400_000
     words = (SUBSCRIBE, UNSUBSCRIBE)
+    markets = ("spot", CONTRACT)
     tops: ClassVar = {"spot": TOP, CONTRACT: mexc_contract.TOP}
 
     def __init__(self, feeds: Sequence[base.Feed], market: str = "spot") -> None:
         super().__init__(feeds, market)
-        if market not in self.tops:
-            raise ValueError("of MEXC, the markets spot and contract are read")
         self._contract = mexc_contract.Session(feeds, market) if market == CONTRACT else None
         self._channels = {
             (channel + symbol).encode(): (body, symbol.encode(), source)

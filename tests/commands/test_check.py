@@ -98,7 +98,7 @@ def test_every_rule_is_shown_and_what_refuses_is_shown_with_all_the_others(
     assert lines[0].endswith("  remove it")
     assert all("BTC-USD" in line for line in lines)
     assert "legs        BTC-USD-PERP  passes   marked against BTC-USD" in said.out
-    assert "6 of 17 rulings refuse: the service would not start" in said.err
+    assert "6 of 18 rulings refuse: the service would not start" in said.err
     assert "all else is well" in said.err
 
 

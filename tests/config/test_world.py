@@ -266,3 +266,11 @@ def test_an_index_may_be_made_of_others(path: Path) -> None:
 )
 def test_what_an_index_may_not_be_made_of(path: Path, text: str, said: str) -> None:
     assert said in refusal(path, text)
+
+
+def test_a_source_is_remembered_by_one_rule(path: Path) -> None:
+    twin = index("BTC-TEST", "BTC", ["kraken:BTC/USD"], 'status = "TEST"')
+    rules = "[index.rules.source]\nclock_window_ms = 60000\n"
+    said = refusal(path, btc() + conversion() + twin + rules)
+    assert "rules.source.clock_window_ms = 60000: is 600000 for BTC-USD, which reads kraken:BTC/USD too" in said
+    assert built(path, btc() + conversion() + twin).indices[-1].id == "BTC-TEST"

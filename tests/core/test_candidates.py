@@ -167,3 +167,27 @@ def test_an_index_of_legs_follows_them(worlds: Callable[..., World], monkeypatch
     assert rig.index("BTC-USDT").state is State.LAST_GOOD
     assert Reason.LEG_UNUSABLE in rig.index("BTC-USDT").reasons
     assert rig.engine.step(Beat(rig.seq + 1, rig.at_ns, (), 0)).values == ()
+
+
+def test_an_index_quarantines_for_itself_alone(worlds: Callable[..., World]) -> None:
+    world = worlds(6)
+    strict = structs.replace(
+        world.indices[0].rules, source=structs.replace(world.indices[0].rules.source, identity_ratio_max=2.0)
+    )
+    world = structs.replace(world, indices=(*world.indices, structs.replace(world.indices[0], id="T", rules=strict)))
+    rig = running(world)
+    rig.prices["v0"] = 60_000.0 * 3.0
+    rig.beat()
+    seen = [index.memory.members[0].verdict for index in rig.engine.state.indices]
+    assert seen == [Verdict.OUTLIER, Verdict.QUARANTINED]
+
+
+def test_a_symbol_counts_from_its_first_instant_without_a_new_word(worlds: Callable[..., World]) -> None:
+    begins = START_NS + 30 * S
+    rig = running(with_source(worlds(6), "v0", valid_from_ns=begins))
+    rig.at_ns = begins - 200_000_000
+    rig.beat(100)
+    assert verdict(rig, 0) is Verdict.NOT_LISTED
+    rig.beat(150, quiet=True)
+    assert verdict(rig, 0) is Verdict.USED
+    assert rig.index().n_groups == 6

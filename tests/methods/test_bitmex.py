@@ -1,4 +1,4 @@
-"""BitMEX' printed examples, 23 of its marks, its protections, and a rate that is known one interval ahead."""
+"""BitMEX' protections, 23 of its marks, a rate known one interval ahead. Printed examples: `test_printed.py`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from oracle.core.fair import funding_leg
 from oracle.core.funding import FundingState, start_of_interval
 from oracle.core.index import Cohort, Member, Memory
 from oracle.core.mark import MarkInputs, MarkState
-from oracle.core.params import Contract, Rules
-from oracle.core.types import NANOS_PER_S, Depth, FundingRate, Reason, Side, State, Verdict
-from oracle.core.valuation import position_value
-from oracle.methods.bitmex import SETS, accrue, fund, index, interest_of, limits, mark, rate, sample, stepped
+from oracle.core.params import Rules
+from oracle.core.types import NANOS_PER_S, Depth, FundingRate, Reason, State, Verdict
+from oracle.methods.bitmex import SETS, accrue, fund, index, limits, mark, rate, sample, stepped
 
 AT = 1_608_300_000 * NANOS_PER_S  # on the grid of five seconds
 PLAIN = {"a": 1.0, "b": 1.0, "c": 1.0}
@@ -41,25 +40,6 @@ def step(basket, memory: Memory, prices: Mapping[str, float], at_ns: int, of: Ru
 
 def fresh(count: int = 3) -> Memory:
     return Memory([Member() for _ in range(count)])
-
-
-def test_pub_mex_1_a_constituent_a_quarter_off_the_median_is_removed(basket) -> None:  # type: ignore[no-untyped-def]
-    memory = fresh()
-    assert step(basket, memory, {"a": 100.0, "b": 100.0, "c": 50.0}, AT, rules(0)).price == 100.0
-    assert [member.rejected for member in memory.members] == [False, False, True]
-
-
-def test_pub_mex_2_it_comes_back_after_more_than_fifteen_minutes(basket) -> None:  # type: ignore[no-untyped-def]
-    memory, of = fresh(), rules(2)
-    at = {"15:00:00": (150.0, 100.0, 100.0), "15:20:00": (122.0, 120.0, 120.0), "15:35:00": (130.0, 131.0, 129.0)}
-    active: dict[int, bool] = {}
-    now = (100.0, 100.0, 100.0)
-    for second in range(14 * 3600 + 59 * 60 + 55, 15 * 3600 + 35 * 60 + 6, 5):
-        now = at.get(f"{second // 3600}:{second // 60 % 60:02}:{second % 60:02}", now)
-        step(basket, memory, dict(zip("abc", now, strict=True)), second * NANOS_PER_S, of)
-        active[second] = not memory.members[0].rejected
-    changes = [second for second in active if active[second] is not active.get(second - 5, True)]
-    assert changes == [15 * 3600, 15 * 3600 + 35 * 60 + 5]
 
 
 def test_a_break_begins_the_time_anew(basket) -> None:  # type: ignore[no-untyped-def]
@@ -206,25 +186,8 @@ def test_the_impact_notional_is_twenty_coins_of_margin_since_december_2020(rig) 
         assert not sample(depth(59_990.0, 60_010.0, enough * 1.01), 60_000.0, 60_000.0, perp).reasons
 
 
-def test_pub_mex_3_funding_paid_and_the_position_closed() -> None:
-    value = Decimal(15_000) / 750
-    funding = value * Decimal("0.0025")
-    gain = position_value(Contract.INVERSE, 1.0, Side.BUY, Decimal(15_000), Decimal(750), Decimal(800))
-    shown = [str(round(number, 4)) for number in (value, funding, gain, gain - funding)]
-    assert shown == ["20.0000", "0.0500", "1.2500", "1.2000"]
-
-
-def test_pub_mex_4_the_cap_in_a_day() -> None:
-    cap, step = limits(SETS[0].own)
-    assert (cap, step) == (0.00375, 0.00375)
-    assert Decimal(str(cap)) * 3 == Decimal("0.01125")
-    assert Decimal(str(cap)) * 12 == Decimal("0.045")
+def test_every_sets_cap_is_a_share_of_its_margins() -> None:
     assert all(of.funding.cap == limits(of.own)[0] for of in SETS)
-
-
-def test_pub_bmx_rate_the_interest_of_eight_hours() -> None:
-    assert interest_of(0.0006, 0.0003) == 0.0001
-    assert SETS[-1].funding.interest_per_8h == 0.0001
 
 
 @given(st.floats(-0.02, 0.02))

@@ -1,4 +1,4 @@
-"""dYdX v4: its chain's own vectors, votes of a minute, samples of an hour, and integers that round as there."""
+"""dYdX v4: votes of a minute, samples of an hour, and integers that round as there."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from oracle.methods.dydx_v4 import (
     SETS,
     accrue,
     fund,
-    funding_index_delta,
-    impact_notional,
     index,
     limits_ppm,
     mark,
@@ -36,25 +34,6 @@ RULES = SETS[0]
 HOUR = 3_600 * NANOS_PER_S
 START = 1_700_000 * HOUR
 PPM = st.integers(-(10**6), 10**6)
-
-
-@pytest.mark.parametrize(
-    ("price", "exponent", "resolution", "ppm", "elapsed_s", "delta"),
-    [
-        pytest.param(1_000, 0, -12, 1_001_999, 28_800, 1_001, id="PUB-DYDX-3"),
-        pytest.param(1_000, 0, -12, -1_001_999, 28_800, -1_001, id="PUB-DYDX-3, negative"),
-        pytest.param(1_000, 2, -4, -1_001_999, 14_400, -5_009_995_000_000, id="PUB-DYDX-4"),
-        pytest.param(1_000, -6, 0, -1_001_999, 3_600, -125_249_875, id="PUB-DYDX-5"),
-    ],
-)
-def test_the_chains_own_funding_indices(  # each argument is one of the vector's
-    price: int, exponent: int, resolution: int, ppm: int, elapsed_s: int, delta: int
-) -> None:
-    assert funding_index_delta(price, exponent, resolution, ppm, elapsed_s) == delta
-
-
-def test_pub_dydx_1_the_impact_notional() -> None:
-    assert impact_notional(replace(RULES.own, initial_margin=0.10)) == 5_000.0
 
 
 def test_pub_dydx_2_the_limit_of_a_rate() -> None:

@@ -53,10 +53,6 @@ def test_gold_in_silver() -> None:
     assert ratio(leg(2_400.0), leg(1 / 30.0)).price == pytest.approx(80.0)
 
 
-def test_pub_rox_1_gold_in_bitcoin() -> None:
-    assert ratio(leg(3_000.0), leg(1 / 100_000.0)).price == pytest.approx(0.03)
-
-
 def test_legs_of_different_times_are_not_multiplied() -> None:
     assert ratio(leg(2.0), leg(3.0, 1_000)).price == 6.0
     assert ratio(leg(2.0), leg(3.0, 1_001)).reasons == [Reason.LEGS_SKEWED]

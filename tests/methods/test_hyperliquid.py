@@ -1,4 +1,4 @@
-"""Hyperliquid: the settled rates of 2023 to 2025 by the set in force at each, its medians and their ties, hyperps."""
+"""Hyperliquid: a year of settled rates by the set in force at each, its medians and their ties, hyperps."""
 
 from __future__ import annotations
 
@@ -17,62 +17,11 @@ from msgspec.structs import replace
 from oracle.core.mark import MarkInputs, MarkState
 from oracle.core.params import Rules
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, FundingRate, Reason, State, Verdict
-from oracle.core.weighted import weighted_median
 from oracle.methods import hyperliquid as hl
 from oracle.methods import rules_at
 
 TODAY = hl.SETS[-1]
 AT = 1_795_219_200 * NANOS_PER_S
-
-# Settled rates of the current regime: the mean premium, and the rate of the hour.
-REAL_HL = {
-    "REAL-HL-1": ("-0.0005591732", "-0.0000073966"),
-    "REAL-HL-2": ("-0.0008259503", "-0.0000407438"),
-    "REAL-HL-3": ("-0.0005417009", "-0.0000052126"),
-    "REAL-HL-4": ("-0.0006335144", "-0.0000166893"),
-    "REAL-HL-5": ("-0.0015780078", "-0.000134751"),
-    "REAL-HL-6": ("-0.0020076087", "-0.0001884511"),
-    "REAL-HL-7": ("-0.0066321638", "-0.0007665205"),
-    "REAL-HL-8": ("-0.0039166507", "-0.0004270813"),
-    "REAL-HL-9": ("-0.0044885611", "-0.0004985701"),
-    "REAL-HL-10": ("-0.0026663561", "-0.0002707945"),
-    "REAL-HL-11": ("-0.0026423986", "-0.0002677998"),
-    "REAL-HL-12": ("-0.0023966113", "-0.0002370764"),
-    "REAL-HL-13": ("-0.0045867951", "-0.0005108494"),
-    "REAL-HL-14": ("-0.0053289682", "-0.000603621"),
-    "REAL-HL-15": ("0.0006047904", "0.0000130988"),
-    "REAL-HL-16": ("-0.0002290303", "0.0000125"),
-    "REAL-HL-17": ("-0.0003124745", "0.0000125"),
-    "REAL-HL-18": ("-0.0003741219", "0.0000125"),
-    "REAL-HL-19": ("-0.0003515834", "0.0000125"),
-    "REAL-HL-20": ("-0.0003230716", "0.0000125"),
-}
-
-# Settled rates of 2023, printed to eight decimals: when the formula was seen first and last, the premium, the rate.
-A, B, C = (
-    ("2023-05-12T00:00", "2023-06-08T00:00"),
-    ("2023-06-08T01:00", "2023-06-16T20:00"),
-    ("2023-06-16T21:00", "2023-07-15T02:00"),
-)
-REAL_HL23 = {
-    "REAL-HL23a-1": (A, "-0.00111798", "-0.00081798"),
-    "REAL-HL23a-2": (A, "-0.00104503", "-0.00074503"),
-    "REAL-HL23a-3": (A, "-0.00091334", "-0.00061334"),
-    "REAL-HL23a-4": (A, "-0.00035308", "-0.00005308"),
-    "REAL-HL23a-5": (A, "0.0002841", "0.0001"),
-    "REAL-HL23a-6": (A, "0.00029564", "0.0001"),
-    "REAL-HL23b-1": (B, "-0.00006557", "0.0000125"),
-    "REAL-HL23b-2": (B, "0.00044190", "0.00001774"),
-    "REAL-HL23b-3": (B, "0.00044719", "0.0000184"),
-    "REAL-HL23b-4": (B, "0.00101334", "0.00008917"),
-    "REAL-HL23b-5": (B, "0.0010662", "0.00009577"),
-    "REAL-HL23b-6": (B, "0.00128462", "0.00012308"),
-    "REAL-HL23c-1": (C, "-0.00023166", "-0.00002896"),
-    "REAL-HL23c-2": (C, "0.00025418", "0.00003177"),
-    "REAL-HL23c-3": (C, "0.00102324", "0.00012791"),
-    "REAL-HL23c-4": (C, "0.00105434", "0.00013179"),
-    "REAL-HL23c-5": (C, "0.00108786", "0.00013598"),
-}
 
 
 def at(text: str) -> int:
@@ -81,18 +30,6 @@ def at(text: str) -> int:
 
 def own(base: Rules = TODAY, **changed: Any) -> Rules:
     return replace(base, own=replace(base.own, **changed))
-
-
-@pytest.mark.parametrize(("premium", "rate"), REAL_HL.values(), ids=list(REAL_HL))
-def test_real_settled_rates(premium: str, rate: str) -> None:
-    assert hl.settled(float(premium), TODAY) == Decimal(rate).scaleb(10)
-
-
-@pytest.mark.parametrize(("seen", "premium", "rate"), REAL_HL23.values(), ids=list(REAL_HL23))
-def test_real_settled_rates_of_2023(seen: tuple[str, str], premium: str, rate: str) -> None:
-    for moment in seen:
-        rules = rules_at(hl, at(moment) + 118 * NANOS_PER_MS)  # the history stamps a row up to so long after the hour
-        assert abs(hl.rate(float(premium), rules).rate - float(rate)) <= 1.01e-8
 
 
 def test_one_hour_of_july_2023_is_not_reproduced() -> None:
@@ -127,27 +64,10 @@ def test_every_settlement_of_2024_is_reproduced(data: Path) -> None:
     assert (len(rows), equal, ties) == (6_144, 5_978, 166)
 
 
-def test_pub_hl_1_is_an_eight_hour_rate() -> None:
-    eight = replace(TODAY, funding=replace(TODAY.funding, interval_ms=28_800_000, cap=0.1))
-    assert hl.rate(0.01, eight).rate == pytest.approx(0.0095)
-    hour = hl.rate(0.01, TODAY)  # DER-HL-1h
-    assert hour.rate == pytest.approx(0.0011875)
+def test_what_binds_a_rate_is_said() -> None:
+    hour = hl.rate(0.01, TODAY)
     assert hour.interest == pytest.approx(0.0000125)
     assert (hour.inner_binding, hour.cap_binding) == (True, False)
-
-
-def test_pub_hl_2_is_printed_without_the_division() -> None:
-    assert hl.payment(10.0, 10_000.0, 0.0095) == pytest.approx(950.0)  # a community document's figure
-    assert hl.payment(10.0, 10_000.0, hl.settled(0.01, TODAY) / 1e10) == pytest.approx(118.75)
-
-
-EDGES = [("0.0006", "0.0001"), ("-0.0004", "0.0001"), ("0.00061", "0.00011"), ("-0.00041", "0.00009")]
-
-
-@pytest.mark.parametrize(("premium", "rate"), EDGES, ids=[f"DER-EDGE-{n}" for n in (1, 2, 3, 4)])
-def test_the_edges_of_the_flat_zone(premium: str, rate: str) -> None:
-    eight = replace(TODAY, funding=replace(TODAY.funding, interval_ms=28_800_000))
-    assert hl.settled(float(premium), eight) == Decimal(rate).scaleb(10)
 
 
 @given(st.floats(-0.5, 0.5))
@@ -188,13 +108,6 @@ def test_nobody_with_a_weight_is_no_oracle(basket: Any) -> None:
     assert hl.index(candidates, memory, TODAY, AT).groups == []
 
 
-def test_the_outside_perpetuals_have_weights_of_their_own(marked: Any) -> None:
-    """V-DER-2."""
-    mids = {"binance": 100.0, "okx": 100.2, "bybit": 99.9, "gate": 100.3, "mexc": 99.7}
-    assert weighted_median([(price, hl.PERPETUALS[venue]) for venue, price in mids.items()]) == 100.0
-    assert marked(MarkState(), now(0, 100.0, outside=tuple(mids.items()))).funding_leg == 100.0
-
-
 def test_the_chain_weighs_submissions_by_stake() -> None:
     assert hl.validators_median([(100.0, 10), (200.0, 20), (300.0, 29)], TODAY) == 200.0
     assert hl.validators_median([(100.0, 50), (200.0, 50), (999.0, 0)], TODAY) == 100.0
@@ -213,15 +126,6 @@ def now(ms: int, index: float = 60_000.0, basis: float = 0.0, **changed: Any) ->
 def marked(perp: Any) -> Callable[[MarkState, MarkInputs], Any]:
     """Marks with the set of today."""
     return lambda memory, inputs: hl.mark(memory, inputs, perp("hyperliquid", TODAY))
-
-
-def test_der_hl_ema_the_basis_is_averaged_over_irregular_times(marked: Any) -> None:
-    memory, ms, legs = MarkState(), 0, []
-    marked(memory, now(0))
-    for seconds, basis in ((3, 10.0), (3, 10.0), (3, -20.0), (10, 4.0)):
-        ms += seconds * 1_000
-        legs.append(marked(memory, now(ms, basis=basis)).basis_leg - 60_000.0)
-    assert legs == pytest.approx([10.0, 10.0, -0.200653267828, 2.100577135576], abs=1e-9)
 
 
 def test_the_mark_is_the_median_of_three(marked: Any) -> None:

@@ -1,4 +1,4 @@
-"""Liquidity-weighted bid and ask: the printed examples (one of them wrong), and sources that stand for operators."""
+"""Liquidity-weighted bid and ask, and sources that stand for operators; the examples stand in `test_vectors.py`."""
 
 from __future__ import annotations
 
@@ -10,36 +10,9 @@ from msgspec.structs import replace
 from oracle.core.basket import Sides, sound
 from oracle.core.index import Cohort
 from oracle.core.types import NANOS_PER_MS, Depth, State, Verdict
-from oracle.core.weighted import weighted_mean
 from oracle.methods.lwba import SETS, index, weighted
 
 AT = 10**18
-
-
-def test_pub_lwba_1_whose_printed_bid_is_wrong() -> None:
-    made = weighted(Sides([(0.99, 10.0), (0.90, 100.0)], [(1.01, 15.0), (1.05, 85.0)]))
-    assert round(made.bid, 5) == 0.90818
-    assert round(made.bid, 3) != 0.909  # what is printed
-    assert round(made.ask, 3) == 1.044
-    assert round(made.spread, 5) == 0.13582
-    assert round(made.spread, 3) != 0.135  # printed too, from the wrong bid
-    assert made.mid == pytest.approx((0.908181818181 + 1.044) / 2)
-
-
-def test_pub_lwba_2() -> None:
-    made = weighted(Sides([(0.99, 10.0), (0.98, 90.0)], [(1.00, 50.0), (1.01, 50.0)]))
-    assert (round(made.bid, 3), round(made.ask, 3), round(made.spread, 3)) == (0.981, 1.005, 0.024)
-
-
-@pytest.mark.parametrize(
-    ("pairs", "mean"),
-    [
-        pytest.param([(6586.0, 3467.0), (6587.0, 6533.0)], 6586.65, id="PUB-BTSE-1"),
-        pytest.param([(4000.0, 100.0), (4010.0, 150.0), (4015.0, 120.0)], 4008.92, id="PUB-OVB-1"),
-    ],
-)
-def test_the_same_mean_elsewhere(pairs: list[tuple[float, float]], mean: float) -> None:
-    assert round(weighted_mean(pairs), 2) == mean
 
 
 LEVELS = st.lists(st.tuples(st.floats(50.0, 99.0), st.floats(0.01, 1e4)), min_size=1, max_size=12)

@@ -1,4 +1,4 @@
-"""Pyth's aggregation on its program's own vectors, its average, and sources that stand in for publishers."""
+"""Pyth's aggregation, its average, and sources that stand in for publishers. Its vectors stand in `test_vectors.py`."""
 
 from __future__ import annotations
 
@@ -9,39 +9,9 @@ from msgspec.structs import replace
 
 from oracle.core.index import Cohort
 from oracle.core.types import State, Verdict
-from oracle.methods.pyth import INT64_MAX, SETS, Aggregate, Average, Quote, aggregate, average, index, quoted
+from oracle.methods.pyth import INT64_MAX, SETS, Aggregate, Quote, aggregate, average, index
 
 AT = 10**18
-TEN_TIMES_10100 = [(9900, 10)] + [(10100, 10)] * 10
-
-
-@pytest.mark.parametrize(
-    ("quotes", "expected"),
-    [
-        pytest.param([(10000, 1000)] * 3, (10000, 1000), id="PUB-PYTH-1"),
-        pytest.param([(10000, 1000), (11000, 1000), (10500, 1000)], (10500, 500), id="PUB-PYTH-4"),
-        pytest.param([(10000, 1000), (15000, 1000), (20000, 1000)], (15000, 4000), id="PUB-PYTH-5"),
-        pytest.param([(100000, 10), (100000, 10), (1000000, 10)], (100010, 899980), id="PUB-PYTH-7"),
-        pytest.param([(10000, 10), (10020, 10), (11000, 10), (11020, 10)], (10510, 500), id="PUB-PYTH-9"),
-        pytest.param([(10000, 1000), (11000, 200), (11100, 350)], (11000, 250), id="PUB-PYTH-18"),
-        pytest.param([(10000000, 5000), (10010000, 5000), (10000000, 1000)], (10001000, 4000), id="PUB-PYTH-22"),
-        pytest.param(TEN_TIMES_10100, (10100, 10), id="PUB-PYTH-23"),
-        pytest.param([(10000, 0)], None, id="PUB-PYTH-38"),
-        pytest.param([(21000000, 100000), (209900000, 1000000)], (115000000, 94900000), id="PUB-PYTH-39"),
-    ],
-)
-def test_the_programs_own_vectors(quotes: list[tuple[int, int]], expected: tuple[int, int] | None) -> None:
-    assert aggregate([Quote(*quote) for quote in quotes]) == expected
-
-
-def test_pub_pyth_ema() -> None:
-    said = [(100, 10, 5000), (147, 48, 1), (191, 74, 1), (235, 99, 1), (100, 10, 1)]
-    made: Average | None = None
-    shown = []
-    for price, conf, slots in said:
-        made = average(made, Aggregate(price, conf), slots)
-        shown.append((made.price, made.conf))
-    assert shown == [(100, 10), (108, 16), (116, 22), (124, 27), (114, 20)]
 
 
 def test_half_of_an_average_is_left_after_its_half_life_of_slots() -> None:
@@ -70,12 +40,6 @@ def test_who_is_not_valid_does_not_vote(quote: Quote) -> None:
     assert aggregate([quote]) is None
     assert aggregate([Quote(5, 1), quote]) == (5, 1)
     assert aggregate([Quote(5, 1), quote], publishers_min=2) is None
-
-
-def test_pub_pyth_fee() -> None:
-    price, conf = quoted(50_000.00, 50_000.01, 0.001)
-    assert (round(price, 6), round(conf, 6)) == (50_000.005005, 50.005005)
-    assert (round(price, 2), round(conf, 3)) == (50_000.01, 50.005)
 
 
 QUOTES = st.lists(

@@ -72,7 +72,7 @@ def test_each_market_has_its_route_and_its_topic() -> None:
         assert len({call["id"] for call in asked}) == 2
     (ping,) = session().idle(AT)
     assert json.loads(ping.data)["method"] == "keepalivePing"
-    with pytest.raises(ValueError, match="spot, trades"):
+    with pytest.raises(ValueError, match="spot and trades"):
         bullish.Session(FEEDS, "perp")
 
 

@@ -10,19 +10,9 @@ import pytest
 from oracle.core.types import BookTop, Side, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, gate
+from tests.venues.gate_frames import AT, AT_MS, conversation, dump, push
 
-AT_MS = 1_760_000_000_000
-AT = AT_MS * 1_000_000
 FEEDS = [base.Feed(3, "BTC_USDT"), base.Feed(5, "USDC_USDT")]
-
-
-def dump(**fields: Any) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def push(named: str, result: Any, **other: Any) -> bytes:
-    head = {"time": AT_MS // 1000, "time_ms": AT_MS + 5, "channel": named, "event": "update", "result": result}
-    return dump(**{key: value for key, value in (head | other).items() if value is not ...})
 
 
 def ticker(head: dict[str, Any] | None = None, **other: Any) -> bytes:
@@ -161,13 +151,5 @@ def test_no_key_said_twice_hides_behind_one_left_out(contract: Any) -> None:
 
 def test_the_mimic_answers_only_what_was_asked() -> None:
     mimic, live = gate.Mimic(FEEDS), session()
-    for send in (*live.open(), *live.idle(AT)):
-        (answer,) = mimic.hear(send.data, AT)
-        assert json.loads(answer)["time"] == AT_MS // 1000
-        assert live.receive(answer.encode(), AT) == []
+    conversation(live, mimic, (*live.open(), *live.idle(AT)), "spot.trades", "XRP_EUR")
     assert mimic.greet("/ws/v4/", AT) == mimic.heartbeat(AT) == []
-    unknown = dump(channel="spot.trades", event="subscribe", payload=["XRP_EUR"]).decode()
-    for wrong in ("no json", unknown, '{"channel":"spot.orders"}', '{"channel":"spot.trades","event":"dance"}'):
-        (answer,) = mimic.hear(wrong, AT)
-        with pytest.raises(VenueError, match="VENUE_ERROR"):
-            live.receive(answer.encode(), AT)

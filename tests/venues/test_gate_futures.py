@@ -10,19 +10,9 @@ import pytest
 from oracle.core.types import BookTop, Side, Ticker, TickerKind, Trade
 from oracle.errors import Refusal, VenueError
 from oracle.venues import base, gate_futures
+from tests.venues.gate_frames import AT, AT_MS, conversation, dump, push
 
-AT_MS = 1_760_000_000_000
-AT = AT_MS * 1_000_000
 FEEDS = [base.Feed(3, "BTC_USDT"), base.Feed(5, "ETH_USDT")]
-
-
-def dump(**fields: Any) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def push(named: str, result: Any, **other: Any) -> bytes:
-    head = {"time": AT_MS // 1000, "time_ms": AT_MS + 5, "channel": named, "event": "update", "result": result}
-    return dump(**{key: value for key, value in (head | other).items() if value is not ...})
 
 
 def ticker(head: dict[str, Any] | None = None, **other: Any) -> bytes:
@@ -174,15 +164,13 @@ def test_a_key_said_twice_is_refused_even_where_one_is_left_out(contract: Any) -
 
 def test_the_mimic_answers_only_what_was_asked() -> None:
     mimic, live = gate_futures.Mimic(FEEDS), session()
-    for send in (*live.open(), *live.greet(AT), *live.idle(AT), *live.resubscribe(["BTC_USDT"])):
-        (answer,) = mimic.hear(send.data, AT)
-        assert json.loads(answer)["time"] == AT_MS // 1000
-        assert live.receive(answer.encode(), AT) == []
-    unknown = dump(channel="futures.trades", event="subscribe", payload=["XRP_USDT"]).decode()
-    for wrong in ("no json", unknown, '{"channel":"futures.orders"}', '{"channel":"futures.trades","event":"dance"}'):
-        (answer,) = mimic.hear(wrong, AT)
-        with pytest.raises(VenueError, match="VENUE_ERROR"):
-            live.receive(answer.encode(), AT)
+    conversation(
+        live,
+        mimic,
+        (*live.open(), *live.greet(AT), *live.idle(AT), *live.resubscribe(["BTC_USDT"])),
+        "futures.trades",
+        "XRP_USDT",
+    )
 
 
 def test_rest_states_the_top_in_contracts() -> None:
