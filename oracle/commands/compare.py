@@ -14,6 +14,8 @@ from oracle.commands.common import table
 from oracle.core.types import State
 from oracle.errors import ConfigError
 from oracle.journal.contest import Entry, Track, contest, difference
+from oracle.journal.reader import read_head, segments
+from oracle.journal.recast import left_out
 
 EXAMPLES = (
     "oracle compare --methods hk1,deribit,binance var/journal",
@@ -58,7 +60,18 @@ def main(args: argparse.Namespace) -> int:
         _write_csv(entries, wanted)
         return 0
     print(table((row for name in wanted for row in _rows(entries, name)), HEAD))
+    for line in _notes(args.path, names, wanted):
+        print(line, file=sys.stderr)
     return 0
+
+
+def _notes(path: Path, names: list[str], wanted: list[str]) -> Iterator[str]:
+    """What a reader must know of the comparison: whose constituents the journal does not hold, or holds in vain."""
+    head = read_head(segments(path)[0].path)
+    for name in names:
+        for index, venues in left_out(head.world, name, head.created_ns).items():
+            if index in wanted:
+                yield f"note: {name} gives no weight in {index} to {', '.join(venues)}"
 
 
 def _rows(entries: list[Entry], instrument: str) -> Iterator[tuple[str, ...]]:

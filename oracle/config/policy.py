@@ -22,6 +22,7 @@ from oracle.config.settings import Feed, Index, Settings
 from oracle.config.source import parse_source, spelt_quote
 from oracle.config.text import Path
 from oracle.config.venues import FEED, currencies, facts_of, native, sandboxes
+from oracle.core.basket import weight_of
 from oracle.core.params import Role, Rules
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos
 from oracle.errors import ConfigError
@@ -78,17 +79,14 @@ class Case(Struct, frozen=True):
 def shares(instrument: Case) -> dict[str, float]:
     """Each owner group's share of the votes, by first appearance; they sum to 1.
 
-    Groups share equally, unless the methodology gives venues weights (`weights` in its own parameters, and `otherwise`
-    for venues it does not name): then a group has the sum of its venues'.
+    Groups share equally, unless the methodology gives venues weights (`core.basket.weight_of`): then a group has the
+    sum of its venues'.
     """
-    own = instrument.rules.own
-    weights = getattr(own, "weights", None)
     made: dict[str, float] = {}
     for venue, group in dict.fromkeys((place.venue, instrument.group(place)) for place in instrument.voting):
-        if isinstance(weights, Mapping):
-            made[group] = made.get(group, 0.0) + weights.get(venue, getattr(own, "otherwise", 0.0))
-        else:
-            made[group] = 1.0
+        weight = weight_of(instrument.rules.own, venue)
+        weighted = isinstance(getattr(instrument.rules.own, "weights", None), Mapping)
+        made[group] = made.get(group, 0.0) + weight if weighted else 1.0
     total = sum(made.values())
     return {group: weight / total for group, weight in made.items()} if total > 0.0 else made
 

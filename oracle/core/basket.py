@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from oracle.core.index import Candidate, Cohort, Memory, breakdown, confidence, gap, group_prices
 from oracle.core.maths import median, median3
-from oracle.core.params import IndexRules
+from oracle.core.params import IndexRules, num, word
 from oracle.core.sources import SourceState
 from oracle.core.types import NANOS_PER_MS, Nanos, Verdict
 from oracle.core.weighted import liquidity_mid, weighted_mean
+
+Weights: TypeAlias = Annotated[dict[str, float], word("index", "weight of a venue", "weights")]
+WeightOtherwise: TypeAlias = Annotated[
+    float, num("index", "weight of a venue without an entry; 0: it does not count", 0, 100, "weight")
+]
+OnlyWeights: TypeAlias = Annotated[dict[str, float], word("index", "weight of a venue; nobody else counts", "weights")]
 
 
 class Part(Struct, gc=False):
@@ -89,6 +95,17 @@ def late(candidates: Sequence[Candidate], stale_ms: int) -> None:
     for c in candidates:
         if c.verdict is None and c.age_ns > stale_ms * NANOS_PER_MS:
             c.verdict = Verdict.STALE
+
+
+def weight_of(own: object, venue: str) -> float:
+    """What a methodology's own parameters give a venue: its entry in `weights`, or else `weight_otherwise` (0.0).
+
+    Without a table of weights every venue counts the same.
+    """
+    weights = getattr(own, "weights", None)
+    if not isinstance(weights, Mapping):
+        return 1.0
+    return float(weights.get(venue, getattr(own, "weight_otherwise", 0.0)))
 
 
 def pairs(found: Sequence[Part]) -> list[tuple[float, float]]:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import fsum, inf
+from typing import Annotated, TypeAlias
 
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.maths import clamp, median, quantise
-from oracle.core.params import PerpInstrument
+from oracle.core.params import PerpInstrument, ms
 from oracle.core.types import NANOS_PER_MS, Reason
 from oracle.core.windows import Ema
 
 POINTS = "basis"  # the window of basis points among the notes
+BasisEvery: TypeAlias = Annotated[int, ms("mark", "grid of the basis points", 1_000, 3_600_000)]
+BasisWindow: TypeAlias = Annotated[int, ms("mark", "window of the basis average", 1_000, 3_600_000)]
 
 
 def two_sided(now: MarkInputs) -> bool:

@@ -20,10 +20,21 @@ from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, fun
 from oracle.core.mark import BPS, Marked, MarkInputs, MarkState, local_median
 from oracle.core.maths import clamp, median, quantise
 from oracle.core.params import PerpInstrument, Rules, bps, ms, num, word
+from oracle.core.perpetual import RateDecimals
 from oracle.core.types import NANOS_PER_MS, Nanos, Reason
 from oracle.core.windows import Notes
 
 DAY_MS = 86_400_000
+DEPLOYER_READS = (  # the shared parameters that a deployer's perpetual is marked and funded by
+    "mark.basis_tau_ms",
+    "mark.feed_stale_ms",
+    "funding.sample_ms",
+    "funding.impact_notional",
+    "funding.interval_ms",
+    "funding.coverage_min",
+    "funding.interest_per_8h",
+    "funding.cap",
+)
 StepHolds: TypeAlias = Literal["mark", "mark_and_oracle"]
 
 
@@ -48,7 +59,7 @@ class DeployerRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ]
     multiplier: Annotated[float, num("funding", "funding multiplier", 0, 10, "ratio")]
     clamp_8h: Annotated[float, num("funding", "C: how far interest may pull the premium", 0, 0.01, "per 8 h")]
-    rate_decimals: Annotated[int, num("funding", "decimals of a settled rate", 0, 12, "decimals")] = 10
+    rate_decimals: RateDecimals = 10
 
 
 class Posts(NamedTuple):
@@ -122,6 +133,11 @@ def deployer_fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) ->
     """The rate of the plain mean of the interval's samples. The multiplier holds for interest alone, too."""
     rules, alone = perp.rules, interest(perp.rules.funding) * perp.rules.own.multiplier
     return fund(state, until_ns, rules.funding, mean(state), lambda p: deployer_rate(p, rules), alone)
+
+
+def deployer_settled(premium: float, rules: Rules) -> int:
+    """The rate of an interval in units of 10^-rate_decimals, half to even: what the venue's history shows."""
+    return quantise(deployer_rate(premium, rules).rate, rules.own.rate_decimals)
 
 
 def _limited(memory: MarkState, at_ms: int, rules: DeployerRules, asked: float) -> float:

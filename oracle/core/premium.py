@@ -47,7 +47,8 @@ def sample(
     contract_size: float,
 ) -> Sampled:
     """[max(0, IB − I) − max(0, I − IA)] / I (F1). A thin side's term is zero and flagged; both thin: missing (F2)."""
-    return _one_sided(_impacts(bids, asks, notional, contract, contract_size), index)
+    fills = (impact_price(side, notional, contract, contract_size) for side in (bids, asks))
+    return _one_sided(_priced(*fills), index)
 
 
 def _one_sided(made: Sampled, index: float) -> Sampled:
@@ -108,17 +109,11 @@ def of_mark(mark: float | None, index: float) -> Sampled:
     return Sampled((mark - index) / index, None, None)
 
 
-def mid_of_impact(
-    bids: Sequence[tuple[float, float]],
-    asks: Sequence[tuple[float, float]],
-    index: float,
-    notional: float,
-    contract: Contract,
-    contract_size: float,
-) -> Sampled:
+def mid_of_impact(depth: Depth, index: float, notional: float, perp: PerpInstrument) -> Sampled:
     """(IB + IA) / 2 / I − 1: no dead band inside the impact spread (Hyperliquid HIP-3). A thin side leaves no mid, and
     the sample is missing."""
-    made = _impacts(bids, asks, notional, contract, contract_size)
+    fills = (impact_price(side, notional, perp.contract, perp.contract_size) for side in (depth.bids, depth.asks))
+    made = _priced(*fills)
     if made.impact_bid is None or made.impact_ask is None:
         made.reasons.append(Reason.MISSING)
         return made
@@ -126,18 +121,7 @@ def mid_of_impact(
     return made
 
 
-def _impacts(
-    bids: Sequence[tuple[float, float]],
-    asks: Sequence[tuple[float, float]],
-    notional: float,
-    contract: Contract,
-    contract_size: float,
-) -> Sampled:
-    """Both impact prices, and which side is too thin for one; no premium yet."""
-    bid = impact_price(bids, notional, contract, contract_size)
-    return _priced(bid, impact_price(asks, notional, contract, contract_size))
-
-
 def _priced(bid: float | None, ask: float | None) -> Sampled:
+    """Both impact prices, and which side is too thin for one; no premium yet."""
     thin = [Reason.THIN_BID] * (bid is None) + [Reason.THIN_ASK] * (ask is None)
     return Sampled(None, bid, ask, thin)

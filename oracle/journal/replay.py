@@ -12,22 +12,19 @@ from math import isfinite
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 
 from oracle.core import wire
-from oracle.core.method import funds, makes_index
-from oracle.core.params import Rules, World
+from oracle.core.params import World
 from oracle.core.types import Beat, FundingRate, IndexValue, MarkPrice, Nanos, Value
 from oracle.errors import JournalError
 from oracle.journal.compare import Difference, Numbered, differences, numbered, stream_of
 from oracle.journal.lines import BeatLine, HeadLine, Torn, state_of
 from oracle.journal.reader import Line, Reader
+from oracle.journal.recast import under
 from oracle.journal.stepping import MakeEngine, Stepper, this_version
-from oracle.methods import load, rules_at, shipped
 
 FIRST_KEPT_MAX = 10
 BPS = 10_000.0
-SECTIONS = tuple(name for name in Rules.__struct_fields__ if name not in ("effective_ns", "version", "own"))
 
 
 class Deviation(Struct):
@@ -106,7 +103,7 @@ def stepped(
         record = line.record
         if isinstance(record, HeadLine) and record.world != world:
             world = record.world
-            judged = world if method is None else _under(world, method, record.created_ns)
+            judged = world if method is None else under(world, method, record.created_ns)
             engine = make_engine(judged, state_of(record.state))
         elif isinstance(record, BeatLine):
             assert engine is not None, "a reader yields a head first"
@@ -116,42 +113,6 @@ def stepped(
                 problem = f"the engine fails on this beat: {error!r}"
                 raise JournalError(problem, path=line.path, offset=line.offset, seq=record.seq) from error
             yield line, record, values
-
-
-def _under(world: World, method: str, at_ns: Nanos) -> World:
-    """The same instruments and sources, judged by another methodology and its rules of that time.
-
-    One that makes no index leaves the indices to their own, one that funds nothing the perpetuals.
-    """
-    other = load(method)
-    rules = rules_at(other, at_ns)
-
-    def judged(own: str, used: Rules) -> Rules:
-        if own == method:
-            return used
-        return _with_settings(rules, rules_at(load(own), at_ns), used) if own in shipped() else rules
-
-    return replace(
-        world,
-        methodology=method,
-        configuration_hash="",
-        indices=tuple(replace(i, method=method, rules=judged(i.method, i.rules)) for i in world.indices)
-        if makes_index(other)
-        else world.indices,
-        perps=tuple(replace(p, method=method, rules=judged(p.method, p.rules)) for p in world.perps)
-        if funds(other)
-        else world.perps,
-    )
-
-
-def _with_settings(rules: Rules, own: Rules, used: Rules) -> Rules:
-    """`rules`, with what the settings of an instrument changed in its `own` to those it `used`."""
-    changed = {}
-    for section in SECTIONS:
-        was, now = asdict(getattr(own, section)), asdict(getattr(used, section))
-        settings = {name: value for name, value in now.items() if value != was[name]}
-        changed[section] = replace(getattr(rules, section), **settings)
-    return replace(rules, **changed)
 
 
 def _compare(made: Replayed, line: Line, record: BeatLine, values: Sequence[Value]) -> None:

@@ -14,15 +14,14 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from oracle.core import basket, fair, frame, premium
+from oracle.core import basket, fair, frame, perpetual
 from oracle.core.basket import Part
-from oracle.core.funding import Funded, FundingState, Rated, damped, margin_cap, mean, take_placed
-from oracle.core.funding import fund as fund_mean
+from oracle.core.funding import Rated, damped, margin_cap
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
-from oracle.core.premium import Sampled, margin_notional
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Verdict
+from oracle.core.premium import margin_notional
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos, Verdict
 
 ID = "binance"
 READS = frame.VENUE_READS
@@ -31,17 +30,15 @@ READS = frame.VENUE_READS
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
-    weights: Annotated[dict[str, float], word("index", "weight of a venue", "weights")] = field(default_factory=dict)
-    weight_otherwise: Annotated[
-        float, num("index", "weight of a venue without an entry; 0: it does not count", 0, 100, "weight")
-    ] = 1.0
+    weights: basket.Weights = field(default_factory=dict)
+    weight_otherwise: basket.WeightOtherwise = 1.0
     outliers: Annotated[Literal["drop", "cap"], word("index", "what becomes of a price beyond the band: drop, or cap")]
     band: Annotated[float, num("index", "tolerated distance from the median; of BTC and ETH today 0.01", 0, 1, "ratio")]
     stale_ms: Annotated[int, ms("index", "an older price has no weight", 1_000, 3_600_000)]
     traded_ms: Annotated[int, ms("index", "a silent book's last trade counts while so young; 0: never", 0, 3_600_000)]
-    basis_every_ms: Annotated[int, ms("mark", "grid of the basis points", 1_000, 3_600_000)]
-    basis_window_ms: Annotated[int, ms("mark", "window of the basis average", 1_000, 3_600_000)]
-    divides: Annotated[bool, word("funding", "the rate is that of 8 h, divided by 8/N; else r alone is", "switch")]
+    basis_every_ms: fair.BasisEvery
+    basis_window_ms: fair.BasisWindow
+    divides: perpetual.Divides
 
 
 OWN = Own
@@ -114,24 +111,16 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
     return fair.three_legs(memory, now, perp, fair.last_rate(now), own.basis_every_ms, own.basis_window_ms)
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """[max(0, IB − I) − max(0, I − IA)] / I (section 9)."""
-    return premium.of_book(depth, index, perp)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """The n-th sample of an interval counts n times (section 9)."""
-    take_placed(state, instant_ns, premium_e10, perp.rules.funding, "linear")
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the linearly weighted mean (section 9)."""
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda p: rate(p, perp.rules))
+sample = perpetual.impact_premium  # [max(0, IB − I) − max(0, I − IA)] / I (section 9)
+accrue = perpetual.linearly  # the n-th sample of an interval counts n times (section 9)
 
 
 def rate(premium: float, rules: Rules) -> Rated:
     """F = [P̄ + clamp(r − P̄, ±C)] ÷ (8/N), within the cap; before the division, r was that of N hours (section 9)."""
     return damped(premium, rules.funding, divides=rules.own.divides)
+
+
+fund = perpetual.of_mean(rate)  # of the linearly weighted mean (section 9)
 
 
 def bounds(bars: Sequence[tuple[float, float]], rules: Rules) -> tuple[float, float]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import fsum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Struct
 
-from oracle.core import basket, frame
+from oracle.core import basket, frame, perpetual
 from oracle.core.basket import Part
 from oracle.core.fair import fixed, funding_leg
-from oracle.core.funding import FROM, Funded, FundingState, Rated, ahead, dampened, interest, mean, take
+from oracle.core.funding import FROM, Funded, FundingState, Rated, ahead, dampened, interest, mean
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Member, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.maths import clamp
-from oracle.core.params import PerpInstrument, Rules, ms, num, word
+from oracle.core.params import PerpInstrument, Rules, ms, num
 from oracle.core.premium import Sampled
 from oracle.core.premium import sample as impact_sample
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Reason, Verdict
@@ -43,7 +43,7 @@ READS = (
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone. Shares are of a price; margins are shares of a position's value."""
 
-    weights: Annotated[dict[str, float], word("index", "weight of a venue; nobody else counts", "weights")]
+    weights: basket.OnlyWeights
     calculation_ms: Annotated[int, ms("index", "grid on which the index is calculated", 100, 60_000)] = 5_000
     silent_ms: Annotated[int, ms("index", "an older last trade does not count", 1_000, 3_600_000)] = 900_000
     outlier: Annotated[float, num("protection 1", "of three or more: so far off the median is out", 0, 1, "ratio")]
@@ -81,7 +81,12 @@ def _set(effective_s: int, version: str, own: Own) -> Rules:
         "inner_clamp": 0.0005,
         "cap": limits(own)[0],
     }
-    return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding)
+    few = min(len(own.weights), frame.LADDER_2026_11.groups_normal_min)  # three constituents never were four groups
+    thin: dict[str, Any] = {
+        "index": {"groups_configured_min": min(len(own.weights), frame.INDEX_2026_11.groups_configured_min)},
+        "ladder": {"groups_normal_min": few, "groups_degraded_min": few - 1},
+    }
+    return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding, **thin)
 
 
 def _own(weights: dict[str, float], wide: bool, margin: float, impact: float, readmit: float = 0.02) -> Own:
@@ -223,9 +228,7 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
     return made
 
 
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every minute counts the same: the mean is the eight-hour time-weighted average (section 9)."""
-    take(state, premium_e10)
+accrue = perpetual.evenly  # every minute: the mean is the eight-hour time-weighted average (section 9)
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from oracle.core import basket, fair, frame, premium
+from oracle.core import basket, fair, frame, perpetual, premium
 from oracle.core.basket import Part
-from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, damped, mean, take
+from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, damped, mean
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
@@ -34,9 +34,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
     engine: Annotated[Literal["2020", "now"], word("all", "which of BTSE's two engines makes index, mark and funding")]
-    weights: Annotated[dict[str, float], word("index", "weight of a venue; nobody else counts", "weights")] = field(
-        default_factory=dict
-    )
+    weights: basket.OnlyWeights = field(default_factory=dict)
     band: Annotated[float, num("index", "farther off the median a price is held and its weight halved", 0, 1, "ratio")]
     persist_ms: Annotated[int, ms("index", "after so long beyond the band a venue is out", 0, 3_600_000)]
     depth_contracts: Annotated[
@@ -146,9 +144,7 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
     return premium.of_book(depth, index, perp)
 
 
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every minute counts the same (section 9)."""
-    take(state, premium_e10)
+accrue = perpetual.evenly  # every minute counts the same (section 9)
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:

@@ -12,15 +12,13 @@ from typing import Annotated, Literal
 
 from msgspec import Struct, field
 
-from oracle.core import basket, fair, frame, premium
+from oracle.core import basket, fair, frame, perpetual
 from oracle.core.basket import Part
-from oracle.core.funding import Funded, FundingState, Rated, damped, mean, take_placed
-from oracle.core.funding import fund as fund_mean
+from oracle.core.funding import Rated, damped
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.params import PerpInstrument, Rules, ms, num, word
-from oracle.core.premium import Sampled
-from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Verdict
+from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Nanos, Verdict
 from oracle.core.weighted import Pairs, weighted_mean
 
 ID = "bybit"
@@ -37,8 +35,8 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     markets_max: Annotated[int, num("index", "so many markets of the largest volume count", 1, 100)]
     distance: Annotated[bool, word("index", "volumes are divided by the squared distance from their mean", "switch")]
     frozen_ms: Annotated[int, ms("index", "a price that stands longer is out; 0: never", 0, 3_600_000)]
-    basis_every_ms: Annotated[int, ms("mark", "grid of the basis points", 1_000, 3_600_000)] = 1_000
-    basis_window_ms: Annotated[int, ms("mark", "window of the basis average", 1_000, 3_600_000)] = 300_000
+    basis_every_ms: fair.BasisEvery = 1_000
+    basis_window_ms: fair.BasisWindow = 300_000
     weighing: Annotated[Literal["equal", "linear"], word("funding", "weights of the minutes of a mean")]
 
 
@@ -100,21 +98,13 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
     return fair.three_legs(memory, now, perp, fair.last_rate(now), own.basis_every_ms, own.basis_window_ms)
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """[max(0, IB − I) − max(0, I − IA)] / I (section 9)."""
-    return premium.of_book(depth, index, perp)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """The n-th minute of an interval counts n times; until 2020, every minute the same (section 9)."""
-    take_placed(state, instant_ns, premium_e10, perp.rules.funding, perp.rules.own.weighing)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the mean of the minutes (section 9)."""
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda p: rate(p, perp.rules))
+sample = perpetual.impact_premium  # [max(0, IB − I) − max(0, I − IA)] / I (section 9)
+accrue = perpetual.weighed  # the n-th minute counts n times; until 2020, every minute the same (section 9)
 
 
 def rate(premium: float, rules: Rules) -> Rated:
     """F = P̄ + clamp(r − P̄, ±C), r that of the interval, within the cap (section 9)."""
     return damped(premium, rules.funding)
+
+
+fund = perpetual.of_mean(rate)  # of the mean of the minutes (section 9)

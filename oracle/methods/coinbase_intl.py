@@ -12,9 +12,9 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from oracle.core import basket, fair, frame
+from oracle.core import basket, fair, frame, perpetual
 from oracle.core import premium as premiums
-from oracle.core.funding import Funded, FundingState, Rated, mean, take
+from oracle.core.funding import Funded, FundingState, Rated, mean
 from oracle.core.funding import fund as fund_mean
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState, local_median
@@ -48,7 +48,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.05
     smooth: Annotated[float, num("funding", "α = smooth / (periods + 1)", 0.01, 1_000, "ratio")] = 6.0
     periods: Annotated[int, num("funding", "n of α: earlier intervals", 0, 1_000)] = 7
-    rate_decimals: Annotated[int, num("funding", "decimals of a settled rate", 0, 12, "decimals")] = 6
+    rate_decimals: perpetual.RateDecimals = 6
 
 
 OWN = Own
@@ -91,9 +91,7 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
     return premiums.of_mark(mark, index)
 
 
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every second counts the same (section 9)."""
-    take(state, premium_e10)
+accrue = perpetual.evenly  # every second counts the same (section 9)
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:

@@ -45,7 +45,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["ends", "capped", "derived"],
         word("index", "ends: without highest and lowest; capped: held to a band; derived: the Coinbase Index"),
     ]
-    weights: Annotated[dict[str, float], word("index", "weight of a venue; nobody else counts", "weights")]
+    weights: basket.OnlyWeights
     proxies: Annotated[
         tuple[str, ...], word("index", f"venues that share the weight of `{PROXY}`: assumed", "venues")
     ] = ()

@@ -13,14 +13,12 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from oracle.core import basket, fair, frame, premium
-from oracle.core.funding import Funded, FundingState, Rated, damped, mean, take_placed
-from oracle.core.funding import fund as fund_mean
+from oracle.core import basket, fair, frame, perpetual
+from oracle.core.funding import Rated, damped
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.params import PerpInstrument, Rules, ms, num, word
-from oracle.core.premium import Sampled
-from oracle.core.types import NANOS_PER_S, Depth, Nanos
+from oracle.core.params import PerpInstrument, Rules, word
+from oracle.core.types import NANOS_PER_S, Nanos
 
 ID = "gate"
 READS = frame.VENUE_READS
@@ -29,17 +27,13 @@ READS = frame.VENUE_READS
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
-    weights: Annotated[dict[str, float], word("index", "weight of a venue", "weights")] = field(default_factory=dict)
-    weight_otherwise: Annotated[
-        float, num("index", "weight of a venue without an entry; 0: it does not count", 0, 100, "weight")
-    ] = 1.0
+    weights: basket.Weights = field(default_factory=dict)
+    weight_otherwise: basket.WeightOtherwise = 1.0
     mark_rule: Annotated[Literal["funding", "median"], word("mark", "P1 alone, or the median of P1, P2 and last trade")]
-    basis_every_ms: Annotated[int, ms("mark", "grid of the basis points", 1_000, 3_600_000)] = 1_000
-    basis_window_ms: Annotated[int, ms("mark", "window of the basis average", 1_000, 3_600_000)] = 300_000
-    weighing: Annotated[
-        Literal["equal", "linear"], word("funding", "weights of the samples of a mean (linear: assumed)")
-    ]
-    divides: Annotated[bool, word("funding", "the rate is that of 8 h, divided by 8/N; else r alone is", "switch")]
+    basis_every_ms: fair.BasisEvery = 1_000
+    basis_window_ms: fair.BasisWindow = 300_000
+    weighing: perpetual.Weighing
+    divides: perpetual.Divides
 
 
 OWN = Own
@@ -76,21 +70,13 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
     return fair.fixed(now, perp, value, funded=value)
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """[max(0, IB − I) − max(0, I − IA)] / I (section 9)."""
-    return premium.of_book(depth, index, perp)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every sample counts the same; since May 2026 the n-th n times (section 9)."""
-    take_placed(state, instant_ns, premium_e10, perp.rules.funding, perp.rules.own.weighing)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the mean premium (section 9)."""
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda p: rate(p, perp.rules))
+sample = perpetual.impact_premium  # [max(0, IB − I) − max(0, I − IA)] / I (section 9)
+accrue = perpetual.weighed  # every sample counts the same; since May 2026 the n-th n times (section 9)
 
 
 def rate(premium: float, rules: Rules) -> Rated:
     """F = clamp([P̄ + clamp(r − P̄, ±C)] ÷ (8/N), ±cap); until May 2026 undivided, r scaled (section 9)."""
     return damped(premium, rules.funding, divides=rules.own.divides)
+
+
+fund = perpetual.of_mean(rate)  # of the mean premium (section 9)

@@ -11,29 +11,27 @@ from collections.abc import Sequence
 from math import inf
 from typing import Annotated
 
-from oracle.core import frame
+from oracle.core import frame, perpetual
 from oracle.core.composite import product
 from oracle.core.fair import live
-from oracle.core.funding import Funded, FundingState, Rated, take
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.maths import decay, quantise
+from oracle.core.maths import decay
 from oracle.core.params import PerpInstrument, Rules, ms, num
-from oracle.core.posted import DeployerRules, deployer_fund, deployer_rate, posted_mark, since_post_ms
-from oracle.core.premium import Sampled, impact_price, mid_of_impact
+from oracle.core.posted import (
+    DEPLOYER_READS,
+    DeployerRules,
+    deployer_fund,
+    deployer_rate,
+    deployer_settled,
+    posted_mark,
+    since_post_ms,
+)
+from oracle.core.premium import impact_price
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Depth, Nanos, Reason
 
 ID = "gsr"
-READS = (
-    "mark.basis_tau_ms",
-    "mark.feed_stale_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.cap",
-)
+READS = DEPLOYER_READS
 
 
 class Own(DeployerRules, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,27 +165,8 @@ def _anchored(memory: MarkState, last: float, own: Own) -> float:
     return numbers["anchor"]
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """(IB + IA) / 2 / O − 1, without a dead band; `index` is the oracle price as it was last posted."""
-    notional = perp.rules.funding.impact_notional
-    return mid_of_impact(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every sample counts the same."""
-    take(state, premium_e10)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the plain mean of the interval's samples."""
-    return deployer_fund(state, until_ns, perp)
-
-
-def rate(premium: float, rules: Rules) -> Rated:
-    """clamp(multiplier × (P̄ + clamp(−P̄, ±C)) ÷ 8, ±cap), for an hourly settlement without interest."""
-    return deployer_rate(premium, rules)
-
-
-def settled(premium: float, rules: Rules) -> int:
-    """The rate of an interval in units of 10^-rate_decimals, half to even."""
-    return quantise(rate(premium, rules).rate, rules.own.rate_decimals)
+sample = perpetual.impact_mid  # (IB + IA) / 2 / O − 1, without a dead band; O is the oracle price as last posted
+accrue = perpetual.evenly  # every sample counts the same
+fund = deployer_fund  # of the plain mean of the interval's samples
+rate = deployer_rate  # clamp(multiplier × (P̄ + clamp(−P̄, ±C)) ÷ 8, ±cap), for an hourly settlement without interest
+settled = deployer_settled  # in units of 10^-rate_decimals, half to even

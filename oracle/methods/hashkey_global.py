@@ -12,14 +12,13 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from oracle.core import basket, fair, frame, premium
-from oracle.core.funding import Funded, FundingState, Rated, damped, margin_cap, mean, take_placed
-from oracle.core.funding import fund as fund_mean
+from oracle.core import basket, fair, frame, perpetual
+from oracle.core.funding import Rated, damped, margin_cap
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.params import PerpInstrument, Rules, ms, word
-from oracle.core.premium import Sampled, margin_notional
-from oracle.core.types import NANOS_PER_S, Depth, Nanos
+from oracle.core.params import PerpInstrument, Rules, word
+from oracle.core.premium import margin_notional
+from oracle.core.types import NANOS_PER_S, Nanos
 
 ID = "hashkey_global"
 READS = frame.VENUE_READS
@@ -28,9 +27,9 @@ READS = frame.VENUE_READS
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
-    weights: Annotated[dict[str, float], word("index", "weight of a venue; nobody else counts", "weights")]
-    basis_every_ms: Annotated[int, ms("mark", "grid of the basis points", 1_000, 3_600_000)] = 5_000
-    basis_window_ms: Annotated[int, ms("mark", "window of the basis average", 1_000, 3_600_000)] = 300_000
+    weights: basket.OnlyWeights
+    basis_every_ms: fair.BasisEvery = 5_000
+    basis_window_ms: fair.BasisWindow = 300_000
     weighing: Annotated[Literal["equal", "linear"], word("funding", "weights of the minutes of a mean (assumed)")] = (
         "equal"
     )
@@ -63,21 +62,13 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
     return fair.three_legs(memory, now, perp, now.funding_rate, own.basis_every_ms, own.basis_window_ms)
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """[max(0, IB − I) − max(0, I − IA)] / I (section 9)."""
-    return premium.of_book(depth, index, perp)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every minute counts the same, unless the parameter says otherwise (section 9)."""
-    take_placed(state, instant_ns, premium_e10, perp.rules.funding, perp.rules.own.weighing)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the mean of the minutes (section 9)."""
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda p: rate(p, perp.rules))
+sample = perpetual.impact_premium  # [max(0, IB − I) − max(0, I − IA)] / I (section 9)
+accrue = perpetual.weighed  # every minute counts the same, unless the parameter says otherwise (section 9)
 
 
 def rate(premium: float, rules: Rules) -> Rated:
     """F = clamp(P̄ + clamp(r − P̄, ±C), ±cap) (section 9)."""
     return damped(premium, rules.funding)
+
+
+fund = perpetual.of_mean(rate)  # of the mean of the minutes (section 9)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from oracle.core import frame
-from oracle.core.funding import Funded, FundingState, Rated, take
+from oracle.core import frame, perpetual
 from oracle.core.mark import Marked, MarkInputs, MarkState
-from oracle.core.maths import quantise
 from oracle.core.params import PerpInstrument, Rules, num
-from oracle.core.posted import DeployerRules, StepHolds, deployer_fund, deployer_rate, posted_mark
-from oracle.core.premium import Sampled, mid_of_impact
-from oracle.core.types import NANOS_PER_S, Depth, Nanos
+from oracle.core.posted import (
+    DEPLOYER_READS,
+    DeployerRules,
+    StepHolds,
+    deployer_fund,
+    deployer_rate,
+    deployer_settled,
+    posted_mark,
+)
+from oracle.core.types import NANOS_PER_S, Nanos
 from oracle.methods._set_oracle import connection_id as connection_id
 from oracle.methods._set_oracle import encoded as encoded
 from oracle.methods._set_oracle import set_oracle as set_oracle
@@ -24,16 +29,7 @@ from oracle.methods._set_oracle import signing_digest as signing_digest
 from oracle.methods._set_oracle import wire as wire
 
 ID = "hip3"
-READS = (
-    "mark.basis_tau_ms",
-    "mark.feed_stale_ms",
-    "funding.sample_ms",
-    "funding.impact_notional",
-    "funding.interval_ms",
-    "funding.coverage_min",
-    "funding.interest_per_8h",
-    "funding.cap",
-)
+READS = DEPLOYER_READS
 
 
 class Own(DeployerRules, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,30 +80,11 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
     return posted_mark(memory, now, perp, perp.rules.own, lambda: now.index if now.index_usable else None)
 
 
-def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument) -> Sampled:
-    """(IB + IA) / 2 / O − 1, without a dead band; `index` is the oracle price as it was last posted."""
-    notional = perp.rules.funding.impact_notional
-    return mid_of_impact(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
-
-
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every sample counts the same."""
-    take(state, premium_e10)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the plain mean of the interval's samples."""
-    return deployer_fund(state, until_ns, perp)
-
-
-def rate(premium: float, rules: Rules) -> Rated:
-    """clamp(multiplier × (P̄ + clamp(r − P̄, ±C)) ÷ 8, ±cap), for an hourly settlement."""
-    return deployer_rate(premium, rules)
-
-
-def settled(premium: float, rules: Rules) -> int:
-    """The rate of an interval in units of 10^-rate_decimals, half to even: what the venue's history shows."""
-    return quantise(rate(premium, rules).rate, rules.own.rate_decimals)
+sample = perpetual.impact_mid  # (IB + IA) / 2 / O − 1, without a dead band; O is the oracle price as last posted
+accrue = perpetual.evenly  # every sample counts the same
+fund = deployer_fund  # of the plain mean of the interval's samples
+rate = deployer_rate  # clamp(multiplier × (P̄ + clamp(r − P̄, ±C)) ÷ 8, ±cap), for an hourly settlement
+settled = deployer_settled  # in units of 10^-rate_decimals, half to even: what the venue's history shows
 
 
 def cap_may_be(asked: float, open_interest: float, rules: Rules) -> bool:

@@ -13,10 +13,9 @@ from typing import Annotated, Literal
 
 from msgspec import Struct, field
 
-from oracle.core import basket, frame, premium
+from oracle.core import basket, frame, perpetual, premium
 from oracle.core.fair import live, two_sided
-from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, in_parts, mean, take
-from oracle.core.funding import fund as fund_mean
+from oracle.core.funding import EIGHT_HOURS_MS, Rated, in_parts
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState, joined, local_median
 from oracle.core.maths import decay, median, quantise
@@ -60,7 +59,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "lower"
     clamp_8h: Annotated[float, num("funding", "C: how far interest may pull the premium", 0, 0.05, "per 8 h")] = 0.0005
     premium_share: Annotated[float, num("funding", "share of a premium sample that counts", 0, 1, "ratio")] = 1.0
-    rate_decimals: Annotated[int, num("funding", "decimals of a settled rate", 0, 12, "decimals")] = 10
+    rate_decimals: perpetual.RateDecimals = 10
     hyperp_tau_ms: Annotated[int, num("hyperps", "time constant of the average of marks", 60_000, 86_400_000, "ms")] = (
         EIGHT_HOURS_MS
     )
@@ -163,20 +162,16 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
     return made
 
 
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every sample counts the same (funding)."""
-    take(state, premium_e10)
-
-
-def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
-    """The rate of the plain mean of the interval's samples (funding)."""
-    return fund_mean(state, until_ns, perp.rules.funding, mean(state), lambda premium: rate(premium, perp.rules))
+accrue = perpetual.evenly  # every sample counts the same (funding)
 
 
 def rate(premium: float, rules: Rules) -> Rated:
     """clamp((P̄ + clamp(r − P̄, ±C)) ÷ intervals in 8 h, ±cap) (funding)."""
     funding, own = rules.funding, rules.own
     return in_parts(premium, funding.interest_per_8h, own.clamp_8h, funding.cap, EIGHT_HOURS_MS / funding.interval_ms)
+
+
+fund = perpetual.of_mean(rate)  # of the plain mean of the interval's samples (funding)
 
 
 def settled(premium: float, rules: Rules) -> int:

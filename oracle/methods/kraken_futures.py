@@ -14,8 +14,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from oracle.core import fair, frame
-from oracle.core.funding import Funded, FundingState, Rated, ahead, mean, take
+from oracle.core import fair, frame, perpetual
+from oracle.core.funding import Funded, FundingState, Rated, ahead, mean
 from oracle.core.funding import fund as fund_mean
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.maths import clamp
@@ -95,12 +95,10 @@ def sample(depth: Depth, index: float, mark: float | None, perp: PerpInstrument)
     """(impact mid − I) / I each minute; the impact size is money for an inverse contract, base for a linear one."""
     own: Own = perp.rules.own
     notional = own.impact_quote if perp.contract is Contract.INVERSE else own.impact_base * index
-    return mid_of_impact(depth.bids, depth.asks, index, notional, perp.contract, perp.contract_size)
+    return mid_of_impact(depth, index, notional, perp)
 
 
-def accrue(state: FundingState, instant_ns: Nanos, premium_e10: int, perp: PerpInstrument) -> None:
-    """Every minute counts the same (section 9)."""
-    take(state, premium_e10)
+accrue = perpetual.evenly  # every minute counts the same (section 9)
 
 
 def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from oracle.core import basket, fair, frame, premium
+from oracle.core import basket, fair, frame, perpetual, premium
 from oracle.core.basket import Part
 from oracle.core.funding import (
     Funded,
@@ -45,18 +45,14 @@ CAPPING_VENUES_MIN = 3  # of fewer, none is held and all weigh the same
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
-    weights: Annotated[dict[str, float], word("index", "weight of a venue", "weights")] = field(default_factory=dict)
-    weight_otherwise: Annotated[
-        float, num("index", "weight of a venue without an entry; 0: it does not count", 0, 100, "weight")
-    ] = 1.0
+    weights: basket.Weights = field(default_factory=dict)
+    weight_otherwise: basket.WeightOtherwise = 1.0
     band: Annotated[float, num("index", "a price is held within this of the median of all", 0, 1, "ratio")]
     decimals: Annotated[int, num("index", "cut off after so many decimals; -1: not cut off", -1, 16)] = -1
     basis_every_ms: Annotated[int, ms("mark", "grid of the basis points (assumed)", 1_000, 3_600_000)] = 1_000
     basis_window_ms: Annotated[int, ms("mark", "window of the basis average (assumed)", 1_000, 3_600_000)] = 300_000
     premium: Annotated[Literal["mid", "impact"], word("funding", "premium of the mid, or of the impact prices")]
-    weighing: Annotated[
-        Literal["equal", "linear"], word("funding", "weights of the samples of a mean (linear: assumed)")
-    ]
+    weighing: perpetual.Weighing
     damped: Annotated[bool, word("funding", "interest pulls within C; else it is taken off", "switch")]
     trailing: Annotated[
         bool, word("funding", "the mean is of the last interval's length; else since its start", "switch")

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from oracle.core import basket, frame
 from oracle.core.index import Candidate, Cohort, Memory
-from oracle.core.params import Rules, word
+from oracle.core.params import Rules, num, word
 from oracle.core.types import Nanos
 from oracle.core.weighted import weighted_median
 
@@ -25,9 +25,8 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is this methodology's alone."""
 
     tie: Annotated[str, word("formula", "what stands when the weight below is exactly half: lower, or mean")] = "lower"
-    weights: Annotated[dict[str, float], word("weights", "weight of a venue; every other venue has 1", "weights")] = (
-        field(default_factory=dict)
-    )
+    weights: Annotated[dict[str, float], word("weights", "weight of a venue", "weights")] = field(default_factory=dict)
+    weight_otherwise: Annotated[float, num("weights", "weight of every other venue", 0, 1e9, "weight")] = 1.0
 
 
 OWN = Own
@@ -37,7 +36,7 @@ SETS: tuple[Rules, ...] = (frame.rules(0, "1.0.0", own=Own()),)
 def index(candidates: Sequence[Candidate], memory: Memory, rules: Rules, at_ns: Nanos) -> Cohort:
     """The weighted median of the mids (formula)."""
     own: Own = rules.own
-    found = basket.parts(candidates, own.weights, otherwise=1.0)
+    found = basket.parts(candidates, own.weights, otherwise=own.weight_otherwise)
     if not found:
         return Cohort()
     price = weighted_median(basket.pairs(found), mean_on_tie=own.tie == "mean")

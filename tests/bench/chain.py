@@ -19,7 +19,8 @@ from oracle.journal.writer import Opening, Writer
 from oracle.methods import for_world
 from oracle.publishers.hub import Hub
 from oracle.publishers.outbox import Outbox
-from tests.bench.common import START_NS, Figure, beats_of, together, world_of
+from tests.bench.common import START_NS, Figure, beats_of, together
+from tests.core.rig import make_world
 
 WARM_BEATS = 5_003  # not at a whole second, which has more to say
 SOURCES = 8
@@ -27,7 +28,7 @@ SOURCES = 8
 
 def bench(quick: bool) -> list[Figure]:
     """µs of each step from a tick to what subscribers are sent, for an index of eight sources and its perpetual."""
-    world = world_of(SOURCES)
+    world = make_world(SOURCES)
     engine = Engine(world, for_world(world))
     for beat in beats_of(world, WARM_BEATS, 10):
         tick = engine.step(beat)

@@ -1,4 +1,4 @@
-"""What every bench shares: how a figure is taken and shown, and a world of a given size with beats to drive it.
+"""What every bench shares: how a figure is taken and shown, and beats to drive a world of a given size.
 
 A figure is the median of several repeats; the best of them stands beside it, because a shared machine only ever adds.
 Ratios are of figures taken in one run, a repeat of one after a repeat of the other.
@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from oracle.core.params import Contract, IndexInstrument, PerpInstrument, Role, Source, World
+from oracle.core.params import World
 from oracle.core.types import NANOS_PER_MS, Action, Beat, BookTop, Command, Depth, Side, Trade
-from oracle.methods import hk1
 
 START_NS = 1_790_000_040_000_000_000
 PRICE = 60_000.0
@@ -75,48 +74,6 @@ def _timed(job: Callable[[], object], count: int) -> float:
     for _ in range(count):
         job()
     return (time.perf_counter() - began) / count * 1e6
-
-
-def world_of(sources: int, outside: int = 2) -> World:
-    """BTC-USD on so many USD venues, each its own group, `outside` perpetuals, and the platform's perpetual."""
-    made: list[Source] = []
-
-    def add(name: str, group: str, role: Role) -> int:
-        made.append(
-            Source(
-                id=len(made), name=name, venue=group, symbol=name, market="spot", quote="USD", group=group, role=role
-            )
-        )
-        return len(made) - 1
-
-    voters = tuple(add(f"v{i}", f"g{i}", Role.SPOT) for i in range(sources))
-    perps = tuple(add(f"p{i}", f"q{i}", Role.PERP) for i in range(outside))
-    engine = add("engine:BTC-USD-PERP", "platform", Role.ENGINE)
-    rules = hk1.SETS[0]
-    index = IndexInstrument(
-        id="BTC-USD",
-        base="BTC",
-        quote="USD",
-        tier=1,
-        price_decimals=2,
-        sources=voters,
-        perp_sources=perps,
-        conversions={},
-        method="hk1",
-        rules=rules,
-    )
-    perp = PerpInstrument(
-        id="BTC-USD-PERP",
-        index="BTC-USD",
-        engine_source=engine,
-        contract=Contract.LINEAR,
-        contract_size=1.0,
-        price_decimals=2,
-        tick_units=10,
-        method="hk1",
-        rules=rules,
-    )
-    return World(methodology="hk1", configuration_hash="0" * 64, sources=tuple(made), indices=(index,), perps=(perp,))
 
 
 def beats_of(world: World, count: int, every_ms: int) -> Iterator[Beat]:

@@ -16,12 +16,13 @@ from math import sin
 
 import msgspec
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 from oracle.core.types import BookTop, Side, Trade
 from oracle.simulator.venue import as_stated
 from oracle.trial.markets import SPELLINGS
 from oracle.venues.base import Feed, load
+from tests.bench.door import Door
 
 ASSETS = {
     "BTC": 60_000.0, "ETH": 2_700.0, "SOL": 150.0, "XRP": 3.0, "ADA": 2.0,
@@ -45,32 +46,23 @@ class Order(msgspec.Struct):
     flood: bool = False
 
 
-class Client(WSListener):
+class Client(Door):
     """One client of one venue."""
 
     def __init__(self, venue: str, order: Order, path: str) -> None:
-        self._order, self._path = order, path
+        self._order = order
         self._prices = list(ASSETS.values())[: order.symbols]
         spelling = SPELLINGS[venue]
         feeds = [Feed(n, spelling.of(asset)) for n, asset in enumerate(list(ASSETS)[: order.symbols])]
-        self._mimic = load(venue)[1](feeds, spelling.market)
-        self._asked_s = self._began_s = 0.0
+        super().__init__(load(venue)[1](feeds, spelling.market), path)
+        self._began_s = 0.0
         self._said = 0
         self._flood: list[bytes] = []
         self.open = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport, self.open = transport, True
-        self._answer(self._mimic.greet(self._path, time.time_ns()))
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT:
-            self._answer(self._mimic.hear(frame.get_payload_as_utf8_text(), time.time_ns()))
-        elif frame.msg_type == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif frame.msg_type == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
+        self.open = True
+        super().on_ws_connected(transport)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.open = False
@@ -83,7 +75,7 @@ class Client(WSListener):
         at_ns = time.time_ns() // 1_000_000 * 1_000_000
         for said in range(max(self._said, due - int(rate * CATCH_UP_S) - 1), due):
             place, turn = said % len(self._prices), said // len(self._prices)
-            self._send(self._fact(place, turn, at_ns))
+            self.say(self.mimic.speak(as_stated(self._fact(place, turn, at_ns), self.mimic)))
         self._said = max(self._said, due)
 
     def flood(self, now_s: float) -> None:
@@ -92,7 +84,7 @@ class Client(WSListener):
             return
         if not self._flood:
             facts = (self._fact(n, n, time.time_ns() // 1_000_000 * 1_000_000) for n in range(len(self._prices)))
-            texts = [text for fact in facts for text in self._mimic.speak(as_stated(fact, self._mimic))]
+            texts = [text for fact in facts for text in self.mimic.speak(as_stated(fact, self.mimic))]
             self._flood = [text if isinstance(text, bytes) else text.encode() for text in texts]
         for _ in range(FLOOD_BYTES // sum(map(len, self._flood))):
             for data in self._flood:
@@ -112,18 +104,6 @@ class Client(WSListener):
             return Trade(place, price, 0.25, Side.BUY, at_ns, 0)
         micros = (time.monotonic_ns() - self._order.zero_ns) // 1_000
         return BookTop(place, round(price * 0.9999, 4), float(micros), round(price * 1.0001, 4), 2.0, at_ns, 0)
-
-    def _send(self, fact: BookTop | Trade) -> None:
-        for text in self._mimic.speak(as_stated(fact, self._mimic)):
-            kind = WSMsgType.TEXT if isinstance(text, str) else WSMsgType.BINARY
-            self._transport.send(kind, text.encode() if isinstance(text, str) else text)
-
-    def _answer(self, texts: object) -> None:
-        assert isinstance(texts, list | tuple)
-        self._asked_s = time.monotonic()
-        for text in texts:
-            kind = WSMsgType.TEXT if isinstance(text, str) else WSMsgType.BINARY
-            self._transport.send(kind, text.encode() if isinstance(text, str) else text)
 
 
 async def main(order: Order) -> None:

@@ -13,7 +13,8 @@ from oracle.journal.replay import replay
 from oracle.journal.verify import Report, verify
 from oracle.journal.writer import Opening, Writer
 from oracle.methods import for_world
-from tests.bench.common import START_NS, Figure, beats_of, world_of
+from tests.bench.common import START_NS, Figure, beats_of
+from tests.core.rig import make_world
 
 SOURCES = 8
 DAY_S, PART_S, QUICK_S = 86_400, 900, 30  # PART_S: what stands for a day at the demo's rate
@@ -56,7 +57,7 @@ def _figures(name: str, path: Path, quick: bool) -> list[Figure]:
 
 def _live(path: Path, every_ms: int, beats: int) -> None:
     """Write the journal that a service would have written: a seal a second, a snapshot a minute."""
-    world = world_of(SOURCES)
+    world = make_world(SOURCES)
     engine = Engine(world, for_world(world))
     opening = Opening(world, None, "bench", START_NS)
     writer = Writer(path, Recovered(), opening, Ed25519PrivateKey.generate())

@@ -8,7 +8,8 @@ from statistics import median
 from oracle.core.engine import Engine
 from oracle.core.types import Beat, IndexValue, State
 from oracle.methods import for_world
-from tests.bench.common import Figure, beats_of, world_of
+from tests.bench.common import Figure, beats_of
+from tests.core.rig import make_world
 
 BEAT_MS = 10
 WARM_BEATS = 5_000
@@ -40,7 +41,7 @@ class _Run:
     """An engine that has warmed up, and the beats it still has to live."""
 
     def __init__(self, sources: int, beats: int) -> None:
-        world = world_of(sources)
+        world = make_world(sources)
         self._engine = Engine(world, for_world(world))
         self._beats = list(beats_of(world, WARM_BEATS + beats, BEAT_MS))
         self._at = 0

@@ -17,18 +17,19 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 import msgspec
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSTransport, WSUpgradeRequest, ws_create_server
 
 from oracle.core.types import BookTop
 from oracle.simulator.markets import MARKETS, VENUES
 from oracle.simulator.venue import as_stated
 from oracle.venues.base import Feed, load
 from tests.bench.common import PRICE
+from tests.bench.door import Door
 
 BEACON, STEADY = "binance", "coinbase"
 CODES = 4_800  # prices of the beacon, one after another: as many of its frames can be told apart
@@ -58,17 +59,16 @@ class Sent(msgspec.Struct):
     beacons: list[tuple[int, int]]
 
 
-class Venue(WSListener):
+class Venue(Door):
     """One client of one venue."""
 
     def __init__(self, name: str, path: str) -> None:
         market = next(m for m in MARKETS if m.venue == name and m.asset == "BTC")
         _, mimic_type = load(name)
-        self.name, self._path = name, path
-        self.mimic = mimic_type([Feed(0, market.symbol)], market.market)
+        super().__init__(mimic_type([Feed(0, market.symbol)], market.market), path)
+        self.name = name
         self.said = 0
         self.line: socket.socket | None = None
-        self._asked_s = 0.0
 
     @property
     def speaks(self) -> bool:
@@ -76,20 +76,10 @@ class Venue(WSListener):
         return self.line is not None and time.monotonic() - self._asked_s > ASKING_S
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
         number = transport.underlying_transport.get_extra_info("socket").fileno()
         self.line = socket.socket(fileno=os.dup(number))
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._answer(self.mimic.greet(self._path, time.time_ns()))
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT:
-            self._answer(self.mimic.hear(frame.get_payload_as_utf8_text(), time.time_ns()))
-        elif frame.msg_type == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif frame.msg_type == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
+        super().on_ws_connected(transport)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         if self.line is not None:
@@ -110,11 +100,6 @@ class Venue(WSListener):
         top = BookTop(0, middle - half, 0.25 + self.said % 11, middle + half, 1.5, at_ns, at_ns)
         texts = self.mimic.speak(as_stated(top, self.mimic))
         return code if self.name == BEACON else -1, b"".join(_framed(str(text).encode()) for text in texts)
-
-    def _answer(self, texts: Sequence[str | bytes]) -> None:
-        self._asked_s = time.monotonic()
-        for text in texts:
-            self._transport.send(WSMsgType.TEXT, str(text))
 
 
 def published(code: int) -> float:

@@ -6,12 +6,13 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 
 from oracle.clock import ManualClock
 from oracle.collectors.line import Line
+from oracle.collectors.rest import Rest
 from oracle.collectors.socket import Handler, Socket
 from oracle.core.params import Contract, IndexInstrument, PerpInstrument, Role, Rules, Source, World
 from oracle.core.types import (
@@ -213,6 +214,30 @@ class Shelf:
         if (name := request.url.rsplit("/", 1)[1]) not in self.bodies:
             raise LineError("REFUSED", "HTTP 404", status=404)
         return self.bodies[name]
+
+
+class Asking:
+    """What a poller asks with and tells to: a clock that its naps move, REST, and what was put into the inbox."""
+
+    def __init__(self, at_ns: Nanos) -> None:
+        self.clock, self.seen, self.waits = ManualClock(at_ns), list[Observation](), list[float]()
+        self.rest = Rest(self.clock, rate_per_s=1_000.0, sleep=self.sleep)
+        self.tools: dict[str, Any] = {
+            "put": self.seen.append, "clock": self.clock, "rest": self.rest, "random": lambda: 0.5, "sleep": self.sleep,
+        }  # fmt: skip
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.rest.aclose()
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.advance(int(seconds * NANOS_PER_S))
+
+    def tickers(self) -> list[Ticker]:
+        return [fact for fact in self.seen if isinstance(fact, Ticker)]
 
 
 @asynccontextmanager

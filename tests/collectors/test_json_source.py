@@ -16,13 +16,14 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.clock import ManualClock, SystemClock
+from oracle.clock import SystemClock
 from oracle.collectors.json_source import OLD_NS_MAX, Declared, JsonPoller, session_type
 from oracle.collectors.line import Line
 from oracle.collectors.rest import Rest
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, Link, Observation, Ticker, TickerKind
 from oracle.errors import VenueError
 from oracle.venues.base import Feed
+from tests.collectors.conftest import Asking
 
 NOW_NS = 1_795_190_400 * NANOS_PER_S
 NOW_MS = NOW_NS // NANOS_PER_MS
@@ -133,25 +134,21 @@ def test_whatever_is_said_the_answer_is_a_rate_or_a_refusal(said: Any) -> None:
         assert 0.1 <= rate <= 10_000.0
 
 
-class Bench:
+class Bench(Asking):
     """A poller with its world replaced."""
 
     def __init__(self, declared: Declared = DESK) -> None:
-        self.clock, self.seen = ManualClock(NOW_NS), list[Observation]()
-        self.rest = Rest(self.clock, rate_per_s=1_000.0)
-        self.poller = JsonPoller(
-            declared, (HKD, GOLD), put=self.seen.append, clock=self.clock, rest=self.rest, random=lambda: 0.5
-        )
+        super().__init__(NOW_NS)
+        self.poller = JsonPoller(declared, (HKD, GOLD), **self.tools)
 
     def rates(self) -> list[tuple[int, float]]:
-        return [(fact.source, fact.price) for fact in self.seen if isinstance(fact, Ticker)]
+        return [(fact.source, fact.price) for fact in self.tickers()]
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    await made.rest.aclose()
+    async with Bench() as made:
+        yield made
 
 
 @pytest.mark.anyio

@@ -24,6 +24,7 @@ from oracle.core.calendar import DAY_NS, civil, day_of, is_open
 from oracle.core.types import NANOS_PER_S, Link, Observation, Ticker, TickerKind
 from oracle.errors import VenueError
 from oracle.venues.base import Feed
+from tests.collectors.conftest import Asking
 
 FRIDAY = day_of(2026, 11, 20)
 FRIDAY_NS = FRIDAY * DAY_NS + (13 * 3_600 + 600) * NANOS_PER_S  # 14:10 in Frankfurt, in winter
@@ -135,30 +136,22 @@ def test_the_next_fixing_is_published_on_the_next_day_that_has_one() -> None:
     assert next_publication_ns(None, FRIDAY * DAY_NS + four - 1) == (FRIDAY - 1) * DAY_NS + four
 
 
-class Bench:
+class Bench(Asking):
     """A poller with its world replaced."""
 
     def __init__(self, *symbols: str, url: str = URL) -> None:
-        self.clock, self.seen, self.waits = ManualClock(NOW_NS), list[Observation](), list[float]()
-        self.rest = Rest(self.clock, rate_per_s=1_000.0, sleep=self.sleep)
+        super().__init__(NOW_NS)
         feeds = [Feed(place, symbol) for place, symbol in enumerate(symbols or ("USD/HKD", "EUR/USD"))]
-        self.poller = EcbPoller(
-            feeds, put=self.seen.append, clock=self.clock, rest=self.rest, url=url, random=lambda: 0.5, sleep=self.sleep
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.clock.advance(int(seconds * NANOS_PER_S))
+        self.poller = EcbPoller(feeds, url=url, **self.tools)
 
     def rates(self) -> list[tuple[int, float, int]]:
-        return [(o.source, o.price, o.venue_ns) for o in self.seen if isinstance(o, Ticker)]
+        return [(fact.source, fact.price, fact.venue_ns) for fact in self.tickers()]
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    await made.rest.aclose()
+    async with Bench() as made:
+        yield made
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oracle import config
 from oracle.core.engine import Engine
@@ -14,6 +15,7 @@ from oracle.journal import keys
 from oracle.journal.recovery import Recovered
 from oracle.journal.writer import Opening, Writer
 from oracle.methods import for_world
+from tests.journal.conftest import trade_on
 
 START_NS = 1_790_000_000 * NANOS_PER_S
 VENUES = ("coinbase:BTC-USD", "kraken:BTC/USD", "bitstamp:btcusd", "gemini:BTCUSD", "bitfinex:tBTCUSD")
@@ -72,3 +74,11 @@ def journal(tmp_path: Path, world: World) -> Path:
         writer.seal(beat.seq, beat.at_ns)
     writer.close()
     return folder
+
+
+@pytest.fixture(scope="session")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a journal of two hundred beats in which an index, its perpetual's mark and its funding are made."""
+    folder: Path = tmp_path_factory.mktemp("traded")
+    trade_on(folder, Ed25519PrivateKey.generate(), 200)
+    return str(folder)

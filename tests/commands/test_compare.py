@@ -7,37 +7,28 @@ import io
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oracle.cli import main
-from tests.journal.conftest import trade_on
 
 
-@pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder: Path = tmp_path_factory.mktemp("compared")
-    trade_on(folder, Ed25519PrivateKey.generate(), 200)
-    return str(folder)
-
-
-def test_a_line_for_each_methodology_and_instrument(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "--methods", "hk1,weighted_median", journal]) == 0
+def test_a_line_for_each_methodology_and_instrument(traded: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--methods", "hk1,weighted_median", traded]) == 0
     lines = capsys.readouterr().out.splitlines()
     pairs = [[name, method] for name in ("BTC-USD", "BTC-USD-PERP") for method in ("hk1", "weighted_median")]
     assert [line.split()[:2] for line in lines[1:]] == pairs
     assert "normal" in lines[1]
 
 
-def test_every_second_as_data(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "--methods", "hk1,weighted_median", journal, "--csv", "--instrument", "BTC-USD"]) == 0
+def test_every_second_as_data(traded: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--methods", "hk1,weighted_median", traded, "--csv", "--instrument", "BTC-USD"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["instrument"] for row in rows} == {"BTC-USD"}
     assert all(float(row["hk1"]) > 0 for row in rows)
 
 
-def test_the_plot_is_a_picture(journal: str, tmp_path: Path) -> None:
+def test_the_plot_is_a_picture(traded: str, tmp_path: Path) -> None:
     picture = tmp_path / "day.svg"
-    assert main(["compare", "--methods", "hk1,weighted_median", journal, "--plot", str(picture)]) == 0
+    assert main(["compare", "--methods", "hk1,weighted_median", traded, "--plot", str(picture)]) == 0
     assert picture.read_text().startswith("<svg")
 
 
@@ -49,7 +40,7 @@ def test_the_plot_is_a_picture(journal: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(
-    arguments: list[str], said: str, journal: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, traded: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", *arguments, journal]) == 2
+    assert main(["compare", *arguments, traded]) == 2
     assert said in capsys.readouterr().err

@@ -26,7 +26,7 @@ class Weighted:
     """The parameters of a methodology that weighs venues."""
 
     weights: dict[str, float]
-    otherwise: float = 0.0
+    weight_otherwise: float = 0.0
 
 
 def case(bench: Bench, sources: tuple[str, ...] = BTC, own: Any = None, **changed: str) -> Case:

@@ -14,7 +14,16 @@ from msgspec import structs
 from oracle.core.funding import FundingState, take
 from oracle.core.mark import Marked, MarkInputs, MarkState
 from oracle.core.params import PerpInstrument, World
-from oracle.core.posted import DeployerRules, deployer_fund, deployer_rate, held, posted_mark, posts, since_post_ms
+from oracle.core.posted import (
+    DeployerRules,
+    deployer_fund,
+    deployer_rate,
+    deployer_settled,
+    held,
+    posted_mark,
+    posts,
+    since_post_ms,
+)
 from oracle.core.types import NANOS_PER_MS, Reason
 from oracle.methods import hip3
 from tests.core.rig import make_world
@@ -158,6 +167,7 @@ def test_the_multiplier_holds_for_interest_alone(perp: PerpInstrument) -> None:
     half = structs.replace(perp.rules, own=structs.replace(RULES, multiplier=0.5))
     halved = structs.replace(perp, rules=half)
     assert deployer_rate(0.0001, half).rate == pytest.approx(6.25e-6)
+    assert deployer_settled(0.0001, half) == 62_500, "in units of 1e-10"
     state = FundingState(T0, T0)
     assert deployer_fund(state, T0 + 3_600_000 * NANOS_PER_MS, halved).rate_e8 == 625
     take(state, 1_000_000)

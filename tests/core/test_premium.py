@@ -109,22 +109,23 @@ def test_a_thin_side_counts_nothing_and_two_thin_sides_are_no_sample() -> None:
 BOOK: tuple[Levels, Levels] = ([(99.0, 1e6)], [(103.0, 1e6)])
 
 
-def test_the_mid_of_impact_has_no_dead_band() -> None:
-    made = mid_of_impact(*BOOK, 100.0, NOTIONAL, Contract.LINEAR, 1.0)
+def test_the_mid_of_impact_has_no_dead_band(worlds) -> None:  # type: ignore[no-untyped-def]
+    bids, asks = map(tuple, BOOK)
+    made = mid_of_impact(Depth(0, bids, asks, 0, 0), 100.0, NOTIONAL, worlds().perps[0])
     assert (made.impact_bid, made.impact_ask, made.premium) == pytest.approx((99.0, 103.0, 0.01))
     assert made.reasons == []
     assert sample(*BOOK, 100.0, NOTIONAL, Contract.LINEAR, 1.0).premium == 0.0
 
 
-def test_a_thin_side_leaves_no_mid() -> None:
-    made = mid_of_impact(BOOK[0], [], 100.0, NOTIONAL, Contract.LINEAR, 1.0)
+def test_a_thin_side_leaves_no_mid(worlds) -> None:  # type: ignore[no-untyped-def]
+    bids, asks = map(tuple, BOOK)
+    perpetual: PerpInstrument = worlds().perps[0]
+    made = mid_of_impact(Depth(0, bids, (), 0, 0), 100.0, NOTIONAL, perpetual)
     assert (made.premium, made.impact_ask) == (None, None)
     assert made.impact_bid == pytest.approx(99.0)
     assert made.reasons == [Reason.THIN_ASK, Reason.MISSING]
-    assert mid_of_impact([], BOOK[1], 100.0, NOTIONAL, Contract.LINEAR, 1.0).reasons == [
-        Reason.THIN_BID,
-        Reason.MISSING,
-    ]
+    other = mid_of_impact(Depth(0, (), asks, 0, 0), 100.0, NOTIONAL, perpetual)
+    assert other.reasons == [Reason.THIN_BID, Reason.MISSING]
 
 
 def test_the_premium_of_a_mark_needs_one() -> None:

@@ -18,8 +18,9 @@ from oracle.errors import JournalError
 from oracle.journal import chain
 from oracle.journal.compare import Difference
 from oracle.journal.lines import BeatLine, decode
+from oracle.journal.recast import under
 from oracle.journal.recovery import recover
-from oracle.journal.replay import FIRST_KEPT_MAX, Deviation, _under, replay
+from oracle.journal.replay import FIRST_KEPT_MAX, Deviation, replay
 from tests.journal.conftest import EMPTY_WORLD, MakeScribe, TallyEngine, beat_of, settled, trade_on, trading_world
 
 
@@ -158,14 +159,14 @@ def test_what_the_settings_changed_stays_changed() -> None:
     own = perp.rules
     changed = replace(own, funding=replace(own.funding, interval_ms=60_000), mark=replace(own.mark, step_bps=7.0))
     world = replace(world, perps=(replace(perp, rules=changed),))
-    assert _under(world, "hk1", 0).perps == world.perps
-    other = _under(world, "elsewhere.wide", 0)
+    assert under(world, "hk1", 0).perps == world.perps
+    other = under(world, "elsewhere.wide", 0)
     [rules] = [perp.rules for perp in other.perps]
     assert (rules.version, rules.mark.band_bps) == ("9", 1.0), "the other methodology's own"
     assert (rules.mark.step_bps, rules.funding) == (7.0, changed.funding), "and the settings"
     assert other.indices[0].rules.ladder == index.rules.ladder
     strange = replace(world, perps=(replace(perp, method="gone.away", rules=changed),))
-    assert _under(strange, "hk1", 0).perps[0].rules == own, "whose settings cannot be told from its rules"
+    assert under(strange, "hk1", 0).perps[0].rules == own, "whose settings cannot be told from its rules"
 
 
 def test_figures_are_set_side_by_side(scribe: MakeScribe, tmp_path: Path) -> None:

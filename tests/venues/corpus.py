@@ -290,12 +290,7 @@ _Put = tuple[str, bytes, d.Reasons] | tuple[str, bytes, d.Reasons, str]
 def _numbers(stated: Stated, read: Read) -> Iterator[_Put]:
     """Names, tokens, reasons, and whether a book's side may be empty by it."""
     quote, booked = read.node.kind == "text", isinstance(stated.said[0], BookTop)
-    for name, text in d.NO_NUMBERS.items():
-        yield name, d.quoted(text), d.SHAPE
-    for name, text in d.INFINITE_TEXTS.items():
-        yield name, d.quoted(text), d.BEYOND
-    for name, token in d.NO_NUMBERS_AT_ALL.items():
-        yield name, token, d.SHAPE
+    yield from _no_numbers()
     signed = read.role in ("size", "bid_size", "ask_size") and stated.signed
     for name, (digits, reasons) in d.ABSURD.items():
         if not (signed and digits.startswith("-")):
@@ -307,14 +302,19 @@ def _numbers(stated: Stated, read: Read) -> Iterator[_Put]:
 
 def _rates(quote: bool) -> Iterator[_Put]:
     """A funding rate is of either sign, and a fraction of one."""
+    yield from _no_numbers()
+    for name, digits in d.NO_FRACTIONS.items():
+        yield name, _number(quote, digits), d.BEYOND
+
+
+def _no_numbers() -> Iterator[_Put]:
+    """What no number is, whichever it stands for."""
     for name, text in d.NO_NUMBERS.items():
         yield name, d.quoted(text), d.SHAPE
     for name, text in d.INFINITE_TEXTS.items():
         yield name, d.quoted(text), d.BEYOND
     for name, token in d.NO_NUMBERS_AT_ALL.items():
         yield name, token, d.SHAPE
-    for name, digits in d.NO_FRACTIONS.items():
-        yield name, _number(quote, digits), d.BEYOND
 
 
 def _times(quote: bool, text: str) -> Iterator[_Put]:
