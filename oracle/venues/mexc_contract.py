@@ -1,6 +1,7 @@
 """What MEXC says of its perpetuals: tops of book, trades, mark, index and funding, on its futures WebSocket.
 
-Source: www.mexc.com/api-docs/futures/websocket-api and /market-endpoints, read 2026-11-21. `sub.depth.full` pushes the
+Source: www.mexc.com/api-docs/futures, /market-endpoints and an older copy of its stream pages, read on 2026-11-21; the
+list form of `sub.deal` as clients' captures have it. `sub.depth.full` pushes the
 best five levels whole, best first, as price, contracts and orders; `ts` is the time of a push. `sub.deal` pushes trades
 in a list, in older pages one alone; `T` is 1 for a purchase. `sub.ticker` speaks once a second: from it come the fair
 price, which is the mark, the index and the funding rate, which is for the contract's own interval (`collectCycle`, in

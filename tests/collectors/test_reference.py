@@ -17,11 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from oracle.clock import ManualClock
 from oracle.collectors.reference import LATE_S, URL, EcbPoller, Fixing, fixed_ns, next_publication_ns, read_fixing
-from oracle.collectors.rest import Rest
 from oracle.core.calendar import DAY_NS, civil, day_of, is_open
-from oracle.core.types import NANOS_PER_S, Link, Observation, Ticker, TickerKind
+from oracle.core.types import NANOS_PER_S, Link, Ticker, TickerKind
 from oracle.errors import VenueError
 from oracle.venues.base import Feed
 from tests.collectors.conftest import Asking
