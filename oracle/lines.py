@@ -1,7 +1,7 @@
 """Which connections a world needs: a line for each venue and market, or several where one may not carry all symbols.
 
-With `lines` above 1 a venue's symbols are carried by so many connections at a time, which share one account of what is
-up and of what has been said.
+An exchange that only ccxt knows has a line of ccxt's. With `lines` above 1 a venue's symbols are carried by so many
+connections at a time, which share one account of what is up and of what has been said.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from oracle.clock import Clock
 from oracle.collectors.backoff import DialBudget
 from oracle.collectors.ccxt import CcxtPoller, is_known, spare
+from oracle.collectors.ccxt_line import CcxtLine
 from oracle.collectors.line import Line
 from oracle.collectors.links import Links
 from oracle.collectors.liveness import Channel
@@ -26,8 +27,8 @@ from oracle.core.params import Role, Source, World
 from oracle.core.types import Observation
 from oracle.venues.base import Feed, Session
 
-Collector: TypeAlias = Line | CcxtPoller | ReferencePoller
-CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
+Collector: TypeAlias = Line | CcxtLine | CcxtPoller | ReferencePoller
+CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, read by its streams or polled over REST
 
 
 def lines_of(
@@ -43,7 +44,7 @@ def lines_of(
     for (venue, _), sources in groups.items():
         feeds = [Feed(source.id, source.symbol) for source in sources]
         if venue.startswith(CCXT):
-            lines.append(CcxtPoller(venue.removeprefix(CCXT), feeds, put=put, clock=clock, rest=rest))
+            lines.append(_by_ccxt(settings, venue, feeds, put, clock, rest))
             continue
         stated = poller_of(settings, venue, feeds, put=put, clock=clock, rest=rest)
         if stated is not None:
@@ -90,6 +91,21 @@ def _dialled(
             proxy=how.proxy,
             library=how.library if how.library != "auto" else "aiohttp" if how.proxy else "picows",
         )
+
+
+def _by_ccxt(
+    settings: Settings,
+    venue: str,
+    feeds: Sequence[Feed],
+    put: Callable[[Observation], None],
+    clock: Clock,
+    rest: Rest,
+) -> CcxtLine | CcxtPoller:
+    """What reads an exchange that ccxt knows: streams too where ccxt.pro knows it and the settings want them."""
+    how, name = settings.venue(venue), venue.removeprefix(CCXT)
+    if how.stream and is_known(name, "pro"):
+        return CcxtLine(name, feeds, put=put, clock=clock, rest=rest, endpoint=how.url, proxy=how.proxy)
+    return CcxtPoller(name, feeds, put=put, clock=clock, rest=rest, endpoint=how.url)
 
 
 def _spare(

@@ -178,7 +178,7 @@ class CcxtPoller:
 
     async def lend_markets(self, exchange: Any) -> None:
         """Have another object of the same exchange know its markets without asking for them again."""
-        await self._exchange.load_markets()
+        await asyncio.shield(self._exchange.load_markets())  # which others wait for as well
         exchange.set_markets_from_exchange(self._exchange)
 
     def forget_trades(self, source: int) -> None:
@@ -222,12 +222,12 @@ class CcxtPoller:
             self.stats.connected_since_ns = 0
 
 
-def is_known(exchange_id: str) -> bool:
-    """Whether ccxt has an exchange of that name, without loading ccxt."""
+def is_known(exchange_id: str, part: str = "async_support") -> bool:
+    """Whether ccxt, or its part `pro`, has an exchange of that name, without loading ccxt."""
     place = find_spec("ccxt")
     folders = place.submodule_search_locations if place else None
     named = exchange_id.isalnum()
-    return named and any(Path(folder, "async_support", f"{exchange_id}.py").is_file() for folder in folders or ())
+    return named and any(Path(folder, part, f"{exchange_id}.py").is_file() for folder in folders or ())
 
 
 async def spare(names: Sequence[str], feeds: Sequence[Feed], market: str, *, clock: Clock, rest: Rest) -> CcxtPoller:

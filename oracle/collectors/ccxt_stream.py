@@ -48,6 +48,7 @@ from oracle.venues.base import Feed, top
 
 LIBRARY = "ccxt.pro"
 PACE_S = 0.01  # between two looks at one market
+PACE_NS = int(PACE_S * NANOS_PER_S)
 CLOSE_S = 3.0  # for so long a close is awaited, then it is left to itself
 TRADES_AGAIN_S = 30.0  # after trades that failed beside a book that goes on
 TRADES_KNOWN = 1_000  # as many as ccxt keeps
@@ -80,7 +81,8 @@ class Ear:
     def client(self, exchange: Any, url: str) -> Any:
         """In place of an exchange's `client`: one connection, which goes on reading after a frame it cannot read."""
         is_new = url not in (exchange.clients or {})
-        client = super(type(exchange), exchange).client(url)
+        parent: Any = super(type(exchange), exchange)
+        client = parent.client(url)
         if is_new:
             client.handle_message = self._reading(client.handle_message)
         return client
@@ -121,8 +123,8 @@ async def opened(
 class Stream:
     """One market's stream, once. `start` it, ask it for its `ending`, and `close` it in any case.
 
-    `put` hears of every fact, and of nothing more once `close` is called. `open` makes the exchange object; `attempt`:
-    of the ways it has, which one is gone.
+    `put` hears of every fact, and of nothing more once `close` is called. `make` makes the exchange object, with its
+    markets; `attempt` says which of the ways it has is gone.
     """
 
     def __init__(
@@ -130,20 +132,21 @@ class Stream:
         feed: Feed,
         put: Callable[[Stream, BookTop | Trade], None],
         *,
-        open: Callable[[Ear], Awaitable[Any]],
+        make: Callable[[Ear], Awaitable[Any]],
         attempt: int,
         clock: Clock,
         stats: LineStats,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
-        self.source, self._symbol = feed.source, feed.symbol
-        self._put, self._open, self._attempt = put, open, attempt
+        self.source, self.symbol = feed.source, feed.symbol
+        self._put, self._make, self._attempt = put, make, attempt
         self._clock, self._stats, self._sleep = clock, stats, sleep
         self._ear = Ear(clock, stats.refused)
         self._exchange: Any = None
         self._way: Way | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._looked_ns: Nanos = 0
         self._last: object = None  # all that the last book states
         self._newest_ms = self._number = 0
         self._crossed_ns: Nanos = 0  # since when; 0: it is not
@@ -186,11 +189,11 @@ class Stream:
             task.cancel()
         if stuck and (connector := getattr(self._exchange, "tcp_connector", None)) is not None:
             with suppress(Exception):  # ccxt may have closed it by now
-                connector.close()
+                await asyncio.wait_for(connector.close(), CLOSE_S)
         return list(stuck)
 
     async def _run(self) -> None:
-        exchange = self._exchange = await self._open(self._ear)
+        exchange = self._exchange = await self._make(self._ear)
         ways = [way for way in Way if exchange.has.get(way) is True]
         if not ways:
             raise VenueError(Refusal.UNKNOWN_MESSAGE, "ccxt.pro streams no top of book of this exchange")
@@ -199,11 +202,12 @@ class Stream:
             self._tasks.append(asyncio.ensure_future(self._read_trades()))
         while True:
             answer = await self._asked(way)
-            await self._sleep(PACE_S)
+            since_ns = self._clock.now_ns() - self._looked_ns
+            await self._sleep(PACE_S if since_ns < PACE_NS else 0.0)
             self._take(self._latest(way, answer), way)
 
     def _asked(self, way: Way) -> Awaitable[Any]:
-        exchange, symbol = self._exchange, self._symbol
+        exchange, symbol = self._exchange, self.symbol
         match way:
             case Way.BIDS_ASKS:
                 return exchange.watch_bids_asks([symbol])  # type: ignore[no-any-return]
@@ -218,12 +222,12 @@ class Stream:
             return answer
         held = getattr(self._exchange, "bidsasks" if way is Way.BIDS_ASKS else "tickers", None)
         for place in (held, answer):
-            if isinstance(place, Mapping) and self._symbol in place:
-                return place[self._symbol]
+            if isinstance(place, Mapping) and self.symbol in place:
+                return place[self.symbol]
         return answer
 
     def _take(self, said: Any, way: Way) -> None:
-        recv_ns = self._clock.now_ns()
+        recv_ns = self._looked_ns = self._clock.now_ns()
         self._stats.frames += 1
         self._stats.last_frame_ns = recv_ns
         try:
@@ -240,7 +244,7 @@ class Stream:
         """The top of book in what ccxt holds; None: that is no news. Raises VenueError."""
         if not isinstance(said, Mapping):
             raise VenueError(Refusal.WRONG_SHAPE, f"{way} {type(said).__name__}")
-        if said.get("symbol") not in (None, self._symbol):
+        if said.get("symbol") not in (None, self.symbol):
             raise VenueError(Refusal.UNKNOWN_SYMBOL, str(said["symbol"])[:40])
         stated_ms = self._ear.times.stated_ms(said.get("timestamp"))
         nonce = said.get("nonce")
@@ -250,7 +254,7 @@ class Stream:
             (bid, bid_size), (ask, ask_size) = level(bids), level(asks)
             if not bid and not ask:
                 raise VenueError(Refusal.WRONG_SHAPE, "a book without a level, as one is that is not filled yet")
-            whole: object = [[tuple(one[:2]) for one in side[:LEVELS]] for side in (bids, asks)]
+            whole: object = [[tuple(one[:2]) for one in side[:LEVELS]] for side in (bids or (), asks or ())]
         else:
             bid, bid_size, ask, ask_size = (as_float(said.get(k)) for k in ("bid", "bidVolume", "ask", "askVolume"))
             whole = (bid, bid_size, ask, ask_size, said.get("info"))
@@ -274,7 +278,7 @@ class Stream:
         is_first = True
         while True:
             try:
-                answer = await self._exchange.watch_trades(self._symbol)
+                answer = await self._exchange.watch_trades(self.symbol)
                 await self._sleep(PACE_S)
                 self._take_trades(answer, is_first)
                 is_first = False
@@ -294,7 +298,7 @@ class Stream:
                 self._refuse(error)
 
     def _new_trades(self, answer: Any) -> Iterator[Mapping[str, Any]]:
-        for said in [one for one in answer if isinstance(one, Mapping)][-TRADES_KNOWN:]:
+        for said in list(answer)[-TRADES_KNOWN:]:
             name = trade_name(said)
             if name not in self._trades:
                 self._trades[name] = None

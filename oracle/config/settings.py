@@ -136,6 +136,9 @@ class Venue(Section):
         pattern=r"^[a-z0-9]+$",
         description="what ccxt calls it, for a last resort; auto where it is known, or off",
     )
+    stream: bool = Field(
+        True, description="of ccxt.<exchange>: ccxt.pro's streams are read where it has them; false: REST only"
+    )
 
 
 class Feed(Section):

@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from oracle.clock import SystemClock
+from oracle.collectors.ccxt import point
 from oracle.core.types import NANOS_PER_MS, Nanos
 from oracle.simulator.faults import BOUND_KINDS
 from oracle.simulator.stage import TURN_S, Stage
@@ -131,15 +132,16 @@ class _Trial:
 async def _ccxt(url: str, trial: _Trial) -> None:
     """ccxt.pro's best bids and asks of both symbols, each awaited in its own loop, again after an error."""
     exchange = import_module("ccxt.pro").binance()
-    exchange.urls["api"]["ws"]["spot"] = url + "/ws"
-    exchange.set_markets([_market(exchange, asset) for asset in ASSETS])
+    point(exchange, url)
+    exchange.set_markets([market(exchange, asset) for asset in ASSETS])
     try:
         await asyncio.gather(*(_watched(exchange, asset, trial) for asset in ASSETS))
     finally:
         await exchange.close()
 
 
-def _market(exchange: Any, asset: str) -> Any:
+def market(exchange: Any, asset: str) -> Any:
+    """The fake venue's market of an asset, as ccxt's binance would have learnt of it."""
     return exchange.safe_market_structure(
         {
             "id": f"{asset}USDT",

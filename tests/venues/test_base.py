@@ -63,6 +63,16 @@ def test_a_session_reads_a_symbol_once() -> None:
         Still([base.Feed(1, "BTC-USD"), base.Feed(2, "BTC-USD")])
 
 
+def test_a_market_that_a_venue_does_not_read_is_refused() -> None:
+    class Choosy(Still):
+        venue = "choosy"
+        markets = ("spot", "perp")
+
+    assert Choosy(FEEDS, "perp").market == "perp"
+    with pytest.raises(ValueError, match="of choosy the market options is not read, only spot and perp"):
+        Choosy(FEEDS, "options")
+
+
 def test_the_defaults_of_a_mimic() -> None:
     mimic = Mute(FEEDS)
     assert mimic.symbols == {1: "BTC-USD", 2: "ETH-USD"}
