@@ -4,9 +4,10 @@ Sources, read in part on 2026-11-21: www.mexc.com/api-docs/spot-v3/websocket-mar
 and the published trade schema of github.com/mexcdevelop/websocket-proto (PushDataV3ApiWrapper, PublicAggreDealsV3Api);
 the top's schema (PublicAggreBookTickerV3Api) as client code restates it; REST's bookTicker from memory. Requests and
 their answers are JSON text, everything else is a wrapper: channel 1, symbol 3, `sendTime` 6 in milliseconds, and one
-body, 314 for trades and 315 for the top. Prices and sizes are text, a text that is empty is not sent: such a side is empty. The book ticker is
-pushed every 10 ms when it changed; `tradeType` 1 is a purchase. A connection bears 30 subscriptions and lasts 24 hours;
-it is ended after a minute without data, so the client pings. Symbols: `BTCUSDT`, `ETHUSDT`, `USDCUSDT`.
+body, 314 for trades and 315 for the top. Prices and sizes are text, a text that is empty is not sent: such a side is
+empty. The book ticker is pushed every 10 ms when it changed; `tradeType` 1 is a purchase. A connection bears 30
+subscriptions and lasts 24 hours; it is ended after a minute without data, so the client pings. Symbols: `BTCUSDT`,
+`ETHUSDT`, `USDCUSDT`.
 
 Theory of the reader. Of a message the fields that are used are declared with their wire type. A field of another type,
 one said twice, a varint beyond 64 bits, a length beyond the end, a group and field 0 are refused; fields that are not
