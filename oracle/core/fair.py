@@ -36,6 +36,11 @@ def funding_leg(index: float, rate: float, left: float) -> float:
     return index * (1.0 + rate * left)
 
 
+def based(index: float, average: float | None) -> float | None:
+    """I + an average premium; None without one, and where a fall of the index leaves nothing above zero of the sum."""
+    return index + average if average is not None and index + average > 0.0 else None
+
+
 def lost(now: MarkInputs, perp: PerpInstrument) -> bool:
     """Whether the platform's feed has been silent for so long that nothing it said is a leg any more."""
     return now.feed_age_ns is None or now.feed_age_ns > perp.rules.mark.feed_lost_ms * NANOS_PER_MS
@@ -70,7 +75,7 @@ def basis_leg(memory: MarkState, now: MarkInputs, perp: PerpInstrument, every_ms
     if lost(now, perp):
         memory.notes.windows[POINTS].clear()
         return None
-    return None if average is None else now.index + average
+    return based(now.index, average)
 
 
 def middle(now: MarkInputs, perp: PerpInstrument, legs: Sequence[float | None]) -> Marked:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
-from oracle.core.fair import live, two_sided
+from oracle.core.fair import based, live, two_sided
 from oracle.core.funding import EIGHT_HOURS_MS, Funded, FundingState, Rated, fund, in_parts, interest, mean
 from oracle.core.mark import BPS, Marked, MarkInputs, MarkState, local_median
 from oracle.core.maths import clamp, median, quantise
@@ -73,8 +73,7 @@ def posts(memory: MarkState, now: MarkInputs, perp: PerpInstrument, rules: Deplo
     """The marks that `rules.mark_lists` name, as far as they can be made; the basis is averaged from post to post."""
     if live(now, perp) and two_sided(now):
         memory.basis.add((now.bid + now.ask) / 2.0 - oracle, now.at_ns, perp.rules.mark.basis_tau_ms)
-    average = memory.basis.value()
-    basis = None if average is None else oracle + average
+    basis = based(oracle, memory.basis.value())
     outside = [price for _, price in now.outside]
     made = {"oracle": oracle, "basis": basis, "external": median(outside) if outside else None}
     return Posts([price for name in rules.mark_lists if (price := made[name]) is not None], basis)

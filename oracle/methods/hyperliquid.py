@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 
 from oracle.core import basket, frame, perpetual, premium
-from oracle.core.fair import live, two_sided
+from oracle.core.fair import based, live, two_sided
 from oracle.core.funding import EIGHT_HOURS_MS, Rated, in_parts
 from oracle.core.index import Candidate, Cohort, Memory
 from oracle.core.mark import Marked, MarkInputs, MarkState, joined, local_median
@@ -138,8 +138,7 @@ def mark(memory: MarkState, now: MarkInputs, perp: PerpInstrument) -> Marked:
         if made.book_leg is not None and two_sided(now):
             memory.basis.add((now.bid + now.ask) / 2.0 - now.index, now.at_ns, rules.basis_tau_ms)
             memory.book.add(made.book_leg, now.at_ns, rules.book_tau_ms)
-        average = memory.basis.value() if alive else None
-        made.basis_leg = None if average is None else now.index + average
+        made.basis_leg = based(now.index, memory.basis.value()) if alive else None
         made.funding_leg = _outside(now, perp.rules.own)
         legs = (made.basis_leg, made.book_leg, made.funding_leg)
         value = joined(made, memory) if any(leg is not None for leg in legs) else now.index
