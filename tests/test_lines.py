@@ -10,6 +10,7 @@ import pytest
 from oracle import config, lines
 from oracle.clock import ManualClock
 from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.ccxt_line import CcxtLine
 from oracle.collectors.line import Line
 from oracle.collectors.rest import Rest
 from oracle.core.params import Role, Source, World
@@ -108,10 +109,27 @@ async def test_ccxt_is_a_last_resort_where_it_knows_the_venue_at_its_own_address
 
 
 @pytest.mark.anyio
-async def test_an_exchange_that_ccxt_knows_is_polled() -> None:
-    world, clock = sources(("ccxt.kraken", "spot", "BTC/USD")), ManualClock(1)
+@pytest.mark.parametrize(
+    ("name", "table", "kind"),
+    [
+        ("kraken", "", CcxtLine),
+        ("kraken", "stream = false", CcxtPoller),
+        ("bitflyer", "", CcxtPoller),  # ccxt.pro has none of that name
+    ],
+)
+async def test_an_exchange_that_ccxt_knows_is_streamed_where_it_can_be_and_else_polled(
+    name: str, table: str, kind: type, tmp_path: Path
+) -> None:
+    written = tmp_path / "oracle.toml"
+    written.write_text(
+        f'{SHIPPED.read_text(encoding="utf-8")}\n[venues."ccxt.{name}"]\nurl = "ws://127.0.0.1:9"\n{table}'
+    )
+    world, clock = sources((f"ccxt.{name}", "spot", "BTC/USD")), ManualClock(1)
     async with Rest(clock) as rest:
-        [poller] = lines.lines_of(config.load(SHIPPED, {}), world, lambda _: None, clock, rest)
+        [line] = lines.lines_of(config.load(written, {}), world, lambda _: None, clock, rest)
+        assert type(line) is kind
+        assert line.stats.venue == name
+        poller = line._poller if isinstance(line, CcxtLine) else line
         assert isinstance(poller, CcxtPoller)
-        assert poller.stats.venue == "kraken"
-        await poller._exchange.close()
+        assert "//127.0.0.1:9" in str(poller._exchange.urls["api"])
+        await poller.aclose()

@@ -81,11 +81,11 @@ def _set(effective_s: int, version: str, own: Own) -> Rules:
         "inner_clamp": 0.0005,
         "cap": limits(own)[0],
     }
-    few = min(len(own.weights), frame.LADDER_2026_11.groups_normal_min)  # three constituents never were four groups
-    thin: dict[str, Any] = {
-        "index": {"groups_configured_min": min(len(own.weights), frame.INDEX_2026_11.groups_configured_min)},
-        "ladder": {"groups_normal_min": few, "groups_degraded_min": few - 1},
+    three: dict[str, Any] = {
+        "index": {"groups_configured_min": 3},
+        "ladder": {"groups_normal_min": 3, "groups_degraded_min": 2},
     }
+    thin = three if len(own.weights) == 3 else {}  # an index of three constituents never has four groups
     return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding, **thin)
 
 

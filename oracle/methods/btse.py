@@ -65,7 +65,9 @@ _NOW = replace(
 
 def _set(effective_s: int, version: str, own: Own, hours: int) -> Rules:
     funding = {"sample_ms": 60_000, "interval_ms": hours * 3_600_000}
-    return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding)
+    three = {"groups_normal_min": 3, "groups_degraded_min": 2}  # the engine of 2020 drops two of its five venues
+    ladder = three if own.engine == "2020" else None
+    return frame.rules(effective_s * NANOS_PER_S, version, own=own, funding=funding, ladder=ladder)
 
 
 SETS: tuple[Rules, ...] = (

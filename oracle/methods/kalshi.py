@@ -112,7 +112,10 @@ def fund(state: FundingState, until_ns: Nanos, perp: PerpInstrument) -> Funded:
     """The mean premium of the interval; below the least coverage nothing is paid: funding is paused (section 9)."""
     _begin(state, perp)
     rules = perp.rules
-    return fund_mean(state, until_ns, rules.funding, mean(state), lambda premium: rate(premium, rules), 0.0)
+    made = fund_mean(state, until_ns, rules.funding, mean(state), lambda premium: rate(premium, rules), 0.0)
+    ends_ns = state.start_ns + rules.funding.interval_ms * NANOS_PER_MS
+    made.expected += rules.own.window == "from_start" and until_ns < ends_ns  # its beginning is one of its instants
+    return made
 
 
 def rate(premium: float, rules: Rules) -> Rated:

@@ -1,4 +1,4 @@
-"""An exchange object of ccxt.pro as a stream meets it: it says what a test says, and hangs, repeats, raises or floods."""
+"""An exchange object of ccxt.pro as a stream meets it: it says what a test says, hangs, repeats, raises or floods."""
 
 from __future__ import annotations
 

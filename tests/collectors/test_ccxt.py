@@ -13,8 +13,10 @@ import respx
 from structlog.testing import capture_logs
 
 from oracle.clock import ManualClock
-from oracle.collectors.ccxt import CcxtPoller, is_known, spare
+from oracle.collectors.ccxt import Aside, CcxtPoller, LocalTimes, exchange_of, is_known, point, spare
+from oracle.collectors.links import Links
 from oracle.collectors.rest import Rest
+from oracle.collectors.stats import LineStats
 from oracle.core.types import NANOS_PER_MS, NANOS_PER_S, BookTop, Link, Observation, Side, Trade
 from oracle.errors import ServiceError
 from oracle.venues.base import Feed
@@ -175,6 +177,104 @@ async def test_polls_keep_their_pace_and_back_off(bench: Bench) -> None:
         await task
     assert waits == [2.0, 2.0, 2.25, 2.0 + (9.0 - 2.25) + 0.5, 3.0]
     assert bench.seen[-1] == Link(5, False, "RateLimitExceeded", bench.seen[-1].recv_ns)
+
+
+async def test_a_time_that_ccxt_read_from_our_clock_is_nobodys(bench: Bench) -> None:
+    await bench.poller.poll()
+    for number, off_ms in ((2, 0), (3, 1)):
+        at_s = (bench.poller._times.now_ms() - off_ms) / 1_000
+        bench.trades.respond(json=trades(["60001.0", "0.25", at_s, "s", "m", "", number]))
+        await bench.poller.poll()
+    assert [o.venue_ns for o in bench.seen if isinstance(o, Trade)] == [0, NOW_NS - NANOS_PER_MS]
+
+
+@pytest.mark.parametrize("claim", [None, True, "1790000000000", 0, -5, float("nan"), float("inf"), 1 << 60])
+def test_what_is_no_time_is_not_stated(claim: object) -> None:
+    assert LocalTimes(ManualClock(NOW_NS)).stated_ms(claim) == 0
+
+
+async def test_ccxts_clock_is_ours_and_its_memory_is_bounded(bench: Bench) -> None:
+    times = bench.poller._times
+    assert bench.poller._exchange.milliseconds() == NOW_NS // NANOS_PER_MS == times.now_ms()
+    for _ in range(2_000):
+        bench.clock.advance(NANOS_PER_MS)
+        bench.poller._exchange.milliseconds()
+    assert len(times._told) < 2_000
+    assert times.stated_ms(NOW_NS // NANOS_PER_MS) == NOW_NS // NANOS_PER_MS, "long forgotten"
+
+
+async def test_one_that_stands_in_asks_for_what_is_wanted_and_tells_what_is_taken(bench: Bench) -> None:
+    wanted, taken = {5}, list[int]()
+    stats, links = LineStats("kraken", (4, 5)), Links(bench.seen.append, bench.clock)
+
+    def takes(source: int, facts: object, asked_ns: int) -> bool:
+        taken.append(asked_ns - NOW_NS)
+        return len(taken) > 1
+
+    aside = Aside(links, stats, lambda source: source in wanted, takes)
+    feeds = [Feed(4, "ETH/USD"), Feed(5, "BTC/USD")]
+    poller = CcxtPoller("kraken", feeds, put=bench.seen.append, clock=bench.clock, rest=bench.rest, aside=aside)
+    assert await poller.poll() is None
+    assert (bench.seen, taken, stats.dials) == ([], [0], 1)
+    await poller.poll()
+    assert [type(fact) for fact in bench.seen] == [Link, BookTop]
+    assert poller.stats is stats
+    assert links.carried(5)
+    wanted.clear()
+    await poller.poll()
+    assert stats.dials == 2
+    await poller.aclose()
+
+
+async def test_trades_of_which_somebody_else_has_told_are_no_news(bench: Bench) -> None:
+    await bench.poller.poll()
+    bench.poller.forget_trades(5)
+    bench.trades.respond(json=trades(["60001.0", "0.25", 1.0, "s", "m", "", 2]))
+    await bench.poller.poll()
+    assert not [o for o in bench.seen if isinstance(o, Trade)]
+
+
+async def test_markets_are_lent_and_whoever_gives_up_waiting_for_them_spoils_nobodys(bench: Bench) -> None:
+    bench.pairs.mock(side_effect=slow_pairs)
+    exchange = exchange_of("kraken", bench.rest, LocalTimes(bench.clock), library="ccxt.pro")
+    given_up = asyncio.create_task(bench.poller.lend_markets(exchange))
+    polling = asyncio.create_task(bench.poller.poll())
+    while bench.pairs.call_count == 0:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    given_up.cancel()
+    PAIRS_WANTED.set()
+    assert await polling is None
+    assert given_up.cancelled()
+    await bench.poller.lend_markets(exchange)
+    assert exchange.markets is bench.poller._exchange.markets
+    assert bench.pairs.call_count == 1
+    await exchange.close()
+
+
+PAIRS_WANTED = asyncio.Event()
+
+
+async def slow_pairs(request: httpx.Request) -> httpx.Response:
+    await PAIRS_WANTED.wait()
+    return httpx.Response(200, json=ok({"XXBTZUSD": PAIR}))
+
+
+async def test_another_endpoint_replaces_every_address_of_an_exchange(bench: Bench) -> None:
+    poller = CcxtPoller("kraken", [], put=print, clock=bench.clock, rest=bench.rest, endpoint="ws://127.0.0.1:9/fake")
+    assert poller._exchange.urls["api"]["public"] == "http://127.0.0.1:9/fake"
+    exchange = exchange_of("binance", bench.rest, LocalTimes(bench.clock), library="ccxt.pro")
+    point(exchange, "ws://127.0.0.1:9")
+    assert exchange.urls["api"]["ws"]["spot"] == "ws://127.0.0.1:9/ws"
+    left = [url for url in addresses(exchange.urls["api"]) if not url.partition("://")[2].startswith("127.0.0.1:9")]
+    assert not left
+    for one in (poller._exchange, exchange):
+        await one.close()
+
+
+def addresses(place: Any) -> list[str]:
+    if isinstance(place, dict):
+        return [url for below in place.values() for url in addresses(below)]
+    return [place] if isinstance(place, str) else []
 
 
 async def test_an_exchange_ccxt_does_not_know_is_refused_at_the_start() -> None:

@@ -27,6 +27,12 @@ def test_gold_in_silver() -> None:
     assert not made.closed
 
 
+def test_the_order_of_legs_is_nobodys() -> None:
+    legs = [leg(63.0), leg(33288.389952579746), leg(1.5)]
+    assert product(legs, 1_000).price == product([legs[0], legs[2], legs[1]], 1_000).price
+    assert product([], 1_000).reasons == [Reason.LEG_UNUSABLE]
+
+
 def test_every_leg_is_needed() -> None:
     made = product([leg(2_400.0), leg(0.0, verdict=Verdict.NO_PRICE)], 1_000)
     assert (made.price, made.groups, made.reasons) == (0.0, [], [Reason.LEG_UNUSABLE])

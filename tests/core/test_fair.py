@@ -71,6 +71,14 @@ def test_a_mark_of_one_formula() -> None:
     assert fair.fixed(structs.replace(NOW, feed_age_ns=None), PERP, 1.0).reasons == [Reason.ENGINE_FEED_STALE]
 
 
+def test_an_average_that_outweighs_a_fallen_index_makes_no_price() -> None:
+    assert fair.based(100.0, -30.0) == 70.0
+    assert fair.based(30.0, -30.0) is fair.based(100.0, None) is None
+    memory = MarkState()
+    fair.basis_leg(memory, at(1_000, bid=40_000.0, ask=40_002.0), PERP, 1_000, 3_000)
+    assert fair.basis_leg(memory, at(1_500, index=10_000.0), PERP, 1_000, 3_000) is None
+
+
 def test_an_average_premium_follows_the_book_and_is_held_within_a_band() -> None:
     memory = MarkState()
     first = fair.smoothed(memory, at(1_000), PERP, 60_100.0, 15_000, 0.001)

@@ -74,6 +74,9 @@ def test_whose_the_sample_of_the_settlement_is(perp, window: str, paid: list[int
     seen = [interval(state, last, contract), interval(state, dict.fromkeys(range(1, 480), 0), contract)]
     assert [made.rate_e8 for made in seen] == paid
     assert [made.samples for made in seen] == ([480, 479] if window == "to_end" else [479, 480])
+    assert [made.expected for made in seen] == [480, 480]
+    begun = fund(state, state.start_ns + 2 * MINUTE_NS, contract)
+    assert begun.expected == (2 if window == "to_end" else 3), "its beginning is an instant of it, or of the one before"
 
 
 def test_a_sample_of_an_interval_that_was_missed_counts_nowhere(perp) -> None:  # type: ignore[no-untyped-def]

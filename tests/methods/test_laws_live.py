@@ -22,6 +22,7 @@ from oracle.core.types import (
     FundingRate,
     IndexValue,
     MarkPrice,
+    Observation,
     Reason,
     Side,
     Tick,
