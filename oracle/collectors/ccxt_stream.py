@@ -187,9 +187,10 @@ class Stream:
         for task in stuck:
             task.add_done_callback(_look_past)
             task.cancel()
-        if stuck and (connector := getattr(self._exchange, "tcp_connector", None)) is not None:
-            with suppress(Exception):  # ccxt may have closed it by now
-                await asyncio.wait_for(connector.close(), CLOSE_S)
+        if stuck and (session := getattr(self._exchange, "session", None)) is not None:
+            self._exchange.session = None
+            with suppress(Exception):  # its sockets are closed with it, whatever ccxt still waits for
+                await asyncio.wait_for(session.close(), CLOSE_S)
         return list(stuck)
 
     async def _run(self) -> None:

@@ -21,7 +21,7 @@ from msgspec import Struct
 import oracle.venues
 
 FILE = Path(__file__).with_name("venues.toml")
-CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, polled over REST
+CCXT = "ccxt."  # `ccxt.kraken:BTC/USD`: an exchange that ccxt knows, read by its streams or polled
 FEED = "feed."  # `feed.desk:XAU/USD`: a JSON source that the settings declare
 ECB = "ecb"
 

@@ -40,6 +40,7 @@ class FakePro:
         self.asked: list[str] = []
         self.floods = False
         self.closed = False
+        self.session: Any = None
         self._hangs_on_close = hangs_on_close
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._said = 0

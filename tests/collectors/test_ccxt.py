@@ -235,28 +235,27 @@ async def test_trades_of_which_somebody_else_has_told_are_no_news(bench: Bench) 
 
 
 async def test_markets_are_lent_and_whoever_gives_up_waiting_for_them_spoils_nobodys(bench: Bench) -> None:
-    bench.pairs.mock(side_effect=slow_pairs)
+    asked, wanted = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        await wanted.wait()
+        return httpx.Response(200, json=ok({"XXBTZUSD": PAIR}))
+
+    bench.pairs.mock(side_effect=slow)
     exchange = exchange_of("kraken", bench.rest, LocalTimes(bench.clock), library="ccxt.pro")
     given_up = asyncio.create_task(bench.poller.lend_markets(exchange))
     polling = asyncio.create_task(bench.poller.poll())
-    while bench.pairs.call_count == 0:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
-    given_up.cancel()
-    PAIRS_WANTED.set()
-    assert await polling is None
+    async with asyncio.timeout(10):
+        await asked.wait()
+        given_up.cancel()
+        wanted.set()
+        assert await polling is None
     assert given_up.cancelled()
     await bench.poller.lend_markets(exchange)
     assert exchange.markets is bench.poller._exchange.markets
     assert bench.pairs.call_count == 1
     await exchange.close()
-
-
-PAIRS_WANTED = asyncio.Event()
-
-
-async def slow_pairs(request: httpx.Request) -> httpx.Response:
-    await PAIRS_WANTED.wait()
-    return httpx.Response(200, json=ok({"XXBTZUSD": PAIR}))
 
 
 async def test_another_endpoint_replaces_every_address_of_an_exchange(bench: Bench) -> None:

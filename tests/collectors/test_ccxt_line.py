@@ -139,8 +139,7 @@ async def test_answers_over_rest_wind_no_clock_of_the_stream_and_it_is_tried_eve
         await bench.speak(8.0)
         await bench.stage.advance(700.0)
         assert len(bench.asked_s) >= 340
-        dialled = [2, 3, 4, 5]  # at once, then after one minute, two, four
-        assert len(bench.objects) in dialled
+        assert len(bench.objects) == 5  # at once, then after one minute, two, four
         assert all(one.closed for one in bench.objects[:-1])
         assert bench.line.stats.of(7).rung is Rung.CCXT
         await bench.speak(60.0)
@@ -184,6 +183,23 @@ async def test_trades_do_not_make_a_dead_book_look_alive() -> None:
             bench.objects[0].print(trade(number))
         assert len([fact for fact in bench.stage.seen if isinstance(fact, Trade)]) >= 20
         assert bench.stage.links()[1] == (7, False, "SILENT")
+
+
+async def test_a_book_that_its_own_trades_have_left_is_worth_nothing_however_often_it_is_said_again() -> None:
+    async with bench_of("watchBidsAsks", "watchTrades") as bench:
+        bench.objects[0].print(trade(0))
+        for turn in range(80):
+            bench.objects[0].say(ticker(100.0 + turn % 2, update=turn))
+            await bench.stage.advance(0.1)
+        bench.answer = [top(101.0, START_NS)]
+        for turn in range(80, 300):
+            bench.objects[0].say(ticker(101.0, update=turn))
+            bench.objects[0].print(trade(turn))
+            await bench.stage.advance(0.1)
+            if bench.line.stats.ended:
+                break
+        assert bench.line.stats.ended == {"FROZEN": 1}
+        assert bench.stage.links()[1] == (7, False, "FROZEN")
 
 
 async def test_a_stream_whose_habit_is_not_known_is_stood_in_for_in_every_pause() -> None:

@@ -69,7 +69,8 @@ async def benches() -> AsyncIterator[list[Bench]]:
     made: list[Bench] = []
     yield made
     for bench in made:
-        await bench.stream.close()
+        if not bench.stream._closed:
+            await bench.stream.close()
 
 
 @pytest.fixture
@@ -286,12 +287,12 @@ async def test_nothing_is_told_once_it_is_closed(bench_of: Any) -> None:
 async def test_a_close_that_hangs_is_left_to_itself(bench_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ccxt_stream, "CLOSE_S", 0.01)
     bench = bench_of(hangs_on_close=True)
-    bench.exchange.tcp_connector = SimpleNamespace(close=FakePro().close)
+    session = bench.exchange.session = FakePro()
     await bench.stage.advance(0.05)
     stuck = await bench.stream.close()
     await asyncio.wait(stuck)
     assert [task.cancelled() for task in stuck] == [True]
-    assert not bench.exchange.closed
+    assert (bench.exchange.closed, bench.exchange.session, session.closed) == (False, None, True)
 
 
 class Parent:
