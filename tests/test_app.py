@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from oracle import app, config
 from oracle.app import Running, serving
 from oracle.clock import SystemClock
-from oracle.collectors.ccxt import CcxtPoller
+from oracle.collectors.ccxt_line import CcxtLine
 from oracle.collectors.line import Line
 from oracle.core.types import NANOS_PER_S, ClockReading, FundingRate, IndexValue, State
 from oracle.errors import JournalError, KeyFileError, ServiceError
@@ -295,11 +295,11 @@ async def test_each_venue_is_reached_as_it_was_told(tmp_path: Path, monkeypatch:
         ORACLE_VENUES__KRAKEN__PROXY="http://127.0.0.1:9",
         ORACLE_VENUES__BITSTAMP__LIBRARY="websockets",
     )
-    monkeypatch.setattr(CcxtPoller, "poll", asyncio.Event().wait)
+    monkeypatch.setattr(CcxtLine, "run", lambda line: asyncio.Event().wait())
     async with serving(config.load(path, environ)) as running:
         lines = {line.stats.venue: line for line in running.lines}
         assert sorted(lines) == ["bitstamp", "bitvavo", "kraken"]
-        assert isinstance(lines["bitvavo"], CcxtPoller)
+        assert isinstance(lines["bitvavo"], CcxtLine)
         kraken, bitstamp = lines["kraken"], lines["bitstamp"]
         assert isinstance(kraken, Line)
         assert isinstance(bitstamp, Line)
