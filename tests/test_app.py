@@ -16,7 +16,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from oracle import app, config
@@ -67,7 +66,6 @@ def _quiet_again() -> Iterator[None]:
     handlers, level = root.handlers, root.level
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 @pytest.fixture
